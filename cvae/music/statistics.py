@@ -1,0 +1,106 @@
+"""Statistics of piano rolls and of corpora, under the field's names.
+
+A share of notes in a scale says little by itself: few notes, narrow notes or repeated notes raise
+it. So report polyphony, pitch range and note repetition beside it. Where no note sounds (or, for
+the repetition, none after the first step) a statistic of notes is NaN; polyphony is then 0.
+
+References
+----------
+Dong et al., "MusPy: A Toolkit for Symbolic Music Generation", ISMIR 2020, section 4 (pitch range,
+polyphony, pitch-in-scale rate, scale consistency, pitch-class entropy).
+"""
+
+import numpy as np
+
+from cvae.music.keys import RELATIVE_MAJORS, scale_mask
+from cvae.music.pianoroll import LOWEST, check_roll, pitch_class_counts
+
+__all__ = [
+    "corpus_statistics",
+    "note_repetition",
+    "pitch_class_entropy",
+    "pitch_in_scale_rate",
+    "pitch_range",
+    "polyphony",
+    "scale_consistency",
+]
+
+
+def pitch_in_scale_rate(roll: np.ndarray, key_name: str) -> float:
+    """Share of the notes of a roll (T, 88) that belong to the scale of a key, 0 to 1."""
+    counts = pitch_class_counts(check_roll(roll))
+    return _ratio(counts[scale_mask(key_name)].sum(), counts.sum())
+
+
+def scale_consistency(roll: np.ndarray) -> float:
+    """Share of the notes of a roll (T, 88) in the scale that fits best of the 12 major scales."""
+    counts = pitch_class_counts(check_roll(roll))
+    scales = np.stack([scale_mask(name) for name in RELATIVE_MAJORS])
+    return _ratio((scales @ counts).max(), counts.sum())
+
+
+def polyphony(roll: np.ndarray) -> float:
+    """Mean number of notes in a step of a roll (T, 88), silent steps counted."""
+    roll = check_roll(roll)
+    return _ratio(roll.sum(), len(roll))
+
+
+def pitch_range(roll: np.ndarray) -> tuple[float, float]:
+    """Lowest and highest MIDI number in a roll (T, 88)."""
+    used = np.flatnonzero(check_roll(roll).any(axis=0))
+    if used.size == 0:
+        return float("nan"), float("nan")
+    return int(used[0]) + LOWEST, int(used[-1]) + LOWEST
+
+
+def pitch_class_entropy(roll: np.ndarray) -> float:
+    """Entropy in bits, 0 to log2(12), of the pitch classes of the notes of a roll (T, 88)."""
+    counts = pitch_class_counts(check_roll(roll))
+    if not counts.any():
+        return float("nan")
+    shares = counts[counts > 0] / counts.sum()
+    return float(shares @ np.log2(1 / shares))
+
+
+def note_repetition(roll: np.ndarray) -> float:
+    """Share of the notes of a roll (T, 88), from its second step on, heard in the step before."""
+    roll = check_roll(roll)
+    return _ratio((roll[1:] & roll[:-1]).sum(), roll[1:].sum())
+
+
+def corpus_statistics(corpus) -> dict:
+    """Size and musical statistics of a corpus.
+
+    Parameters
+    ----------
+    corpus : Corpus
+
+    Returns
+    -------
+    dict
+        ``name``; ``keys`` (number of classes); then for each of ``train``, ``valid`` and ``test`` a
+        dict of ``songs``, ``steps``, ``silent_steps``, ``notes_per_step``, ``pitch_range`` (lowest
+        and highest MIDI number) and ``in_scale`` (share of all notes in the scale of their song's
+        key).
+    """
+    report = {"name": corpus.name, "keys": len(corpus.keys)}
+    for split in ("train", "valid", "test"):
+        songs = corpus.split(split)
+        roll = np.concatenate([song.roll for song in songs])
+        notes_in_scale = sum(
+            pitch_class_counts(song.roll)[scale_mask(song.key)].sum() for song in songs
+        )
+        report[split] = {
+            "songs": len(songs),
+            "steps": len(roll),
+            "silent_steps": int((~roll.any(axis=1)).sum()),
+            "notes_per_step": polyphony(roll),
+            "pitch_range": pitch_range(roll),
+            "in_scale": _ratio(notes_in_scale, roll.sum()),
+        }
+    return report
+
+
+def _ratio(part: int, whole: int) -> float:
+    """``part / whole``; NaN when `whole` is 0."""
+    return float(part / whole) if whole else float("nan")

@@ -1,0 +1,75 @@
+import math
+
+import numpy as np
+import pytest
+
+from cvae.music import statistics
+from cvae.music.corpora import load_corpus
+from cvae.music.pianoroll import notes_to_roll
+
+# C major triad, its two upper notes again, silence, C sharp.
+ROLL = notes_to_roll([(60, 64, 67), (64, 67), (), (61,)])
+SILENCE = np.zeros((4, 88), dtype=bool)
+
+
+def test_by_hand():
+    assert statistics.pitch_in_scale_rate(ROLL, "C major") == pytest.approx(5 / 6)
+    assert statistics.pitch_in_scale_rate(ROLL, "a minor") == pytest.approx(5 / 6)
+    assert statistics.pitch_in_scale_rate(ROLL, "D- major") == pytest.approx(2 / 6)
+    assert statistics.scale_consistency(ROLL) == pytest.approx(5 / 6)
+    assert statistics.polyphony(ROLL) == pytest.approx(6 / 4)
+    assert statistics.pitch_range(ROLL) == (60, 67)
+    assert statistics.note_repetition(ROLL) == pytest.approx(2 / 3)
+    shares = np.array([1, 2, 2, 1]) / 6
+    assert statistics.pitch_class_entropy(ROLL) == pytest.approx(-(shares * np.log2(shares)).sum())
+
+
+def test_extremes():
+    chromatic = np.ones((3, 88), dtype=bool)
+    chromatic[:, 84:] = False  # seven whole octaves
+    assert statistics.pitch_class_entropy(chromatic) == pytest.approx(math.log2(12))
+    assert statistics.scale_consistency(chromatic) == pytest.approx(7 / 12)
+    assert statistics.note_repetition(chromatic) == 1
+    assert statistics.pitch_class_entropy(notes_to_roll([(48, 60)])) == 0
+
+
+def test_silence():
+    assert math.isnan(statistics.pitch_in_scale_rate(SILENCE, "C major"))
+    assert math.isnan(statistics.scale_consistency(SILENCE))
+    assert math.isnan(statistics.pitch_class_entropy(SILENCE))
+    assert math.isnan(statistics.note_repetition(SILENCE))
+    assert all(math.isnan(end) for end in statistics.pitch_range(SILENCE))
+    assert statistics.polyphony(SILENCE) == 0
+
+
+@pytest.mark.parametrize("function", [statistics.polyphony, statistics.scale_consistency])
+def test_shape(function):
+    with pytest.raises(ValueError, match="roll: shape"):
+        function(np.zeros((2, 4, 88)))
+
+
+def test_corpus_statistics():
+    corpus = load_corpus("jsb")
+    report = statistics.corpus_statistics(corpus)
+    assert report["name"] == "jsb"
+    assert report["keys"] == 10
+    for split in ("train", "valid", "test"):
+        songs = corpus.split(split)
+        part = report[split]
+        assert part["songs"] == len(songs)
+        assert part["steps"] == sum(len(song.roll) for song in songs)
+        assert part["notes_per_step"] * part["steps"] == pytest.approx(
+            sum(song.roll.sum() for song in songs)
+        )
+        notes = [song.roll.sum() for song in songs]
+        rates = [statistics.pitch_in_scale_rate(song.roll, song.key) for song in songs]
+        assert part["in_scale"] == pytest.approx(np.average(rates, weights=notes))
+
+
+def test_share_in_scale_of_the_original(original):
+    # Measured before this code was written.
+    report = statistics.corpus_statistics(original)
+    shares = [round(report[split]["in_scale"], 3) for split in ("train", "valid", "test")]
+    assert shares == [0.935, 0.929, 0.933]
+    assert sum(report[split]["silent_steps"] for split in ("train", "valid", "test")) == 2003
+    assert sum(report[split]["steps"] for split in ("train", "valid", "test")) == 22534
