@@ -1,0 +1,180 @@
+import json
+import pickle
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from cvae.music.corpora import SPLITS, load_corpus
+from cvae.music.keys import parse_key
+from cvae.music.pianoroll import transpose
+from cvae.paths import cache_folder, data_folder
+
+
+def all_songs(corpus):
+    return [song for split in SPLITS for song in corpus.split(split)]
+
+
+def read_json(name):
+    return json.loads((data_folder() / "corpora" / name).read_text("utf-8"))
+
+
+def test_jsb():
+    corpus = load_corpus("jsb")
+    assert [len(corpus.split(split)) for split in SPLITS] == [198, 63, 69]
+    assert corpus.keys == (
+        *("C major", "D- major", "D major", "E- major", "E major"),
+        *("F major", "G major", "A- major", "A major", "B- major"),
+    )
+    for song in all_songs(corpus):
+        assert song.roll.dtype == bool and song.roll.shape[1] == 88
+        assert song.key in corpus.keys
+        assert song.title and song.source.startswith("BWV ")
+        assert song.roll[-1].any()
+
+
+def test_jsb_in_major_and_minor():
+    relative, corpus = load_corpus("jsb"), load_corpus("jsb", "major-minor")
+    assert {song.key for song in all_songs(corpus)} == set(corpus.keys)
+    assert len(corpus.keys) == 18
+    for one, other in zip(all_songs(relative), all_songs(corpus), strict=True):
+        assert parse_key(other.key).relative_major.name == one.key
+        np.testing.assert_array_equal(one.roll, other.roll)
+
+
+def test_each_chorale_stands_once_in_the_split_of_the_original():
+    original, split = read_json("jsb-original.json"), read_json("jsb-split.json")
+    assert [len(original[name]) for name in SPLITS] == [209, 68, 70]
+    test = set(original["test"])
+    valid = set(original["valid"]) - test
+    train = set(original["train"]) - valid - test
+    expected = {"train": train, "valid": valid, "test": test}
+    assert {name: set(bwvs) for name, bwvs in split.items()} == expected
+    corpus = load_corpus("jsb")
+    for name in SPLITS:
+        assert [song.source for song in corpus.split(name)] == [f"BWV {bwv}" for bwv in split[name]]
+        assert len(split[name]) == len(expected[name])
+
+
+def test_jsb_c():
+    corpus = load_corpus("jsb-c")
+    assert corpus.keys == ("C major", "C minor")
+    for song, before in zip(
+        all_songs(corpus), all_songs(load_corpus("jsb", "major-minor")), strict=True
+    ):
+        shifts = [s for s in range(-5, 7) if parse_key(before.key).transpose(s).tonic == 0]
+        assert len(shifts) == 1
+        assert song.key == f"C {parse_key(before.key).mode}"
+        np.testing.assert_array_equal(song.roll, transpose(before.roll, shifts[0]))
+
+
+def test_the_table_is_small_and_loads_fast():
+    assert (data_folder() / "corpora" / "jsb.json").stat().st_size < 1_000_000
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        load_corpus("jsb")
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.2
+
+
+def test_jsb_original(original):
+    assert [len(original.split(split)) for split in SPLITS] == [209, 68, 70]
+    assert len(original.keys) == 18
+    assert len(load_corpus("jsb-original").keys) == 10
+    for split in SPLITS:
+        listed = read_json("jsb-original.json")[split]
+        assert [song.source for song in original.split(split)] == [f"BWV {bwv}" for bwv in listed]
+
+
+def test_its_sibling_in_c(original):
+    path = cache_folder() / "seed" / "JSB Chorales_Cs.pickle"
+    if not path.is_file():
+        pytest.skip(f"no file {path}")
+    corpus = load_corpus(path, "major-minor")
+    assert [len(corpus.split(split)) for split in SPLITS] == [229, 76, 77]
+    assert corpus.keys == ("C major", "C minor")
+    assert load_corpus(str(path)).keys == ("C major", "E- major")
+
+
+def test_jsb_original_absent_or_altered(tmp_path, monkeypatch):
+    monkeypatch.setenv("CVAE_DATA_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match="no file .*seed.*mobeets/classifying-vae-lstm"):
+        load_corpus("jsb-original")
+    (tmp_path / "seed").mkdir()
+    write(tmp_path / "seed", layout(), "JSB Chorales_all.pickle")
+    with pytest.raises(ValueError, match="SHA-256"):
+        load_corpus("jsb-original")
+
+
+@pytest.mark.parametrize("name", ["jbs", "", "absent.pickle"])
+def test_unknown_corpus(name):
+    with pytest.raises(ValueError, match="jsb, jsb-c, jsb-original"):
+        load_corpus(name)
+
+
+def test_unknown_classes_and_split():
+    with pytest.raises(ValueError, match="choose from relative-major, major-minor"):
+        load_corpus("jsb", "modes")
+    with pytest.raises(ValueError, match="choose from train, valid, test"):
+        load_corpus("jsb").split("dev")
+
+
+def layout(**changes):
+    data = {split: [[[60, 64], []], [(67,)]] for split in SPLITS}
+    data |= {f"{split}_key": ["C", "a"] for split in SPLITS}
+    return data | changes
+
+
+def write(folder, data, name="mine.pickle"):
+    path = folder / name
+    path.write_bytes(pickle.dumps(data, 2))
+    return path
+
+
+def test_own_pickle(tmp_path):
+    corpus = load_corpus(write(tmp_path, layout(test_key=["E-", "f#"])), "major-minor")
+    assert corpus.name == "mine"
+    assert corpus.keys == ("C major", "E- major", "F# minor", "A minor")
+    assert [song.key for song in corpus.test] == ["E- major", "F# minor"]
+    assert np.argwhere(corpus.train[0].roll).tolist() == [[0, 39], [0, 43]]
+    assert corpus.valid[1].source == "valid 1"
+
+
+def test_own_pickle_with_modes_only(tmp_path):
+    data = {split: [[[60]], [[63]]] for split in SPLITS}
+    data |= {f"{split}_mode": [True, False] for split in SPLITS}
+    corpus = load_corpus(write(tmp_path, data), "major-minor")
+    assert [song.key for song in corpus.valid] == ["C major", "C minor"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([1, 2], "holds no dict"),
+        (layout(valid=[]), "split 'valid' is missing or empty"),
+        ({"train": [[[60]]], "train_key": ["C"]}, "split 'valid' is missing or empty"),
+        (layout(test=[[[60]], [[109]]]), "test 1: steps: note 109 in step 0"),
+        (layout(test=[[[60]], 7]), "test 1"),
+        (layout(test=[[[60]], [[]], [[60]]]), "3 songs in 'test', but 2 keys"),
+        (layout(train=[[], [[60]]]), "train 0: has no steps"),
+        (layout(train_key=["C", "H"]), "train 1: key: 'H' is not a key"),
+        (layout(train_key=None), "'train_key' is not a list"),
+        ({split: [[[60]]] for split in SPLITS}, "neither 'train_key' nor 'train_mode'"),
+    ],
+)
+def test_pickles_that_are_refused(tmp_path, data, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        load_corpus(write(tmp_path, data))
+    assert "mine.pickle" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_import_is_light():
+    code = "import sys, cvae, cvae.music, cvae.music.jsb; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    heavy = {"tensorflow", "keras", "music21", "pretty_midi", "matplotlib", "tqdm"}
+    assert "cvae.music.jsb" in run.stdout.split()
+    assert not heavy & set(run.stdout.split())
