@@ -1,0 +1,360 @@
+"""The command `cvae`: train, sample and evaluate models, build and describe corpora.
+
+A user's mistake ends in one line on standard error and exit status 2; nothing is written then.
+TensorFlow is imported only by the commands that need it.
+"""
+
+import argparse
+import dataclasses
+import inspect
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from cvae.music import Corpus, corpus_statistics, load_corpus, parse_key
+
+__all__ = ["main"]
+
+# The original code's spellings; `-` and `_` are the same in any option.
+ORIGINAL_SPELLINGS = {
+    "--num-epochs": "--epochs",
+    "--original-dim": "--pitches",
+    "--intermediate-dim": "--hidden-dim",
+    "--intermediate-class-dim": "--hidden-class-dim",
+    "--train-file": "--corpus",
+    "--do-log": "--log",
+    "--infer-w": "--infer-key",
+    "--model-file": "--run",
+}
+
+
+def main(arguments=None):
+    """Run the command; returns the exit status (0, 1 if training diverged, 2 for bad input)."""
+    arguments = [_modern(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    if {"train", "sample", "evaluate", "reproduce"} & set(arguments[:1]):
+        _import_tensorflow_quietly()
+    parsed = _parser(arguments).parse_args(arguments)
+    try:
+        return parsed.command(parsed) or 0
+    except (ValueError, OSError) as error:
+        print(f"cvae: error: {error}".replace("\n", " "), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("cvae: interrupted", file=sys.stderr)
+        return 130
+
+
+def _import_tensorflow_quietly():
+    """Keep TensorFlow's greeting, which its C++ code writes past Python, from the user."""
+    stderr = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            import cvae.training  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def train(args):
+    """`cvae train`: a new run, or --resume."""
+    from cvae.runs import Run, load_settings
+    from cvae.training import TrainingConfig, TrainingDiverged, fit
+
+    folder = Path(args.model_dir) / args.name
+    model_options, training_options = _options(args)
+    if args.resume:
+        given = set(model_options) | set(training_options) - {"epochs"}
+        if given or args.overwrite:
+            also = ", ".join(sorted(given)) or "overwrite"
+            raise ValueError(f"--resume: takes all but --epochs from {folder}; got also {also}")
+        settings = load_settings(folder)
+        config = TrainingConfig(**(settings["training"] | training_options))
+        corpus = load_corpus(settings["corpus"])
+        run = Run.untrained(folder)
+    else:
+        config = TrainingConfig(**training_options)
+        corpus = load_corpus(args.corpus, key_classes=args.key_classes)
+        run = Run.create(
+            folder,
+            args.model,
+            corpus,
+            dataclasses.asdict(config),
+            overwrite=args.overwrite,
+            seed=config.seed,
+            **model_options,
+        )
+    log_dir = Path(args.log_dir or folder / "logs") if args.log else None
+    try:
+        history = fit(run.model, corpus, config, folder, resume=args.resume, log_dir=log_dir)
+    except TrainingDiverged as error:
+        print(f"cvae: error: {error}", file=sys.stderr)
+        return 1
+    best = min(history["valid_bound"])
+    print(f"{folder}: {len(history['epoch'])} epochs, best validation bound {best:.3f} nats a step")
+
+
+def sample(args):
+    """`cvae sample`: MIDI and audio files."""
+    from cvae.music.audio import render
+    from cvae.music.audio import write as write_audio
+    from cvae.music.midi import read_midi, write_midi
+    from cvae.runs import load_run
+
+    run = load_run(args.run or args.name, args.model_dir)
+    name = Path(args.name).name
+    for option in ("n", "t", "seed_steps"):
+        if getattr(args, option) < 1:
+            raise ValueError(f"{option}: got {getattr(args, option)}, must be at least 1")
+    key = _class_of(args.key, run) if args.key else None
+    if args.seed_file:
+        seeds = [read_midi(args.seed_file)]
+    else:
+        corpus = load_corpus(args.corpus or run.settings["corpus"])
+        songs = [song.roll for song in corpus.split(args.split)]
+        chosen = np.random.default_rng(args.seed).integers(len(songs), size=args.n)
+        seeds = [songs[i] for i in chosen]
+    if min(map(len, seeds)) < args.seed_steps:
+        raise ValueError(
+            f"--seed-steps: got {args.seed_steps}, a seed has {min(map(len, seeds))} steps"
+        )
+    seed_roll = np.stack([roll[: args.seed_steps] for roll in seeds])
+    seed_roll = np.broadcast_to(seed_roll, (args.n, *seed_roll.shape[1:]))
+    paths = [Path(args.sample_dir) / f"{name}_{i}" for i in range(args.n)]
+    suffixes = (".mid", f".{args.audio}") if args.audio != "none" else (".mid",)
+    there = [p.with_suffix(s) for p in paths for s in suffixes if p.with_suffix(s).exists()]
+    if there and not args.overwrite:
+        raise ValueError(f"{there[0]}: exists; choose --overwrite or another --sample-dir")
+    rolls = run.model.generate(
+        seed_roll,
+        args.t,
+        key,
+        certainty=args.certainty,
+        w_from=args.w_from,
+        z_from=args.z_from,
+        seed=args.seed,
+    )
+    Path(args.sample_dir).mkdir(parents=True, exist_ok=True)
+    for path, roll in zip(paths, rolls, strict=True):
+        write_midi(roll, path.with_suffix(".mid"), bpm=args.bpm)
+        if args.audio != "none":
+            write_audio(path.with_suffix(suffixes[1]), render(roll, bpm=args.bpm))
+        print(path.with_suffix(".mid"))
+
+
+def evaluate(args):
+    """`cvae evaluate`: all scores of a run."""
+    from cvae.evaluation import evaluate as scores
+    from cvae.runs import load_run
+
+    run = load_run(args.name, args.model_dir)
+    corpus = _with_keys(load_corpus(args.corpus or run.settings["corpus"]), run)
+    result = {"model": run.settings["model"]}
+    result |= scores(run.model, corpus, args.split, args.seed, args.draws)
+    _print(result, args.json)
+
+
+def reproduce(args):
+    """`cvae reproduce`: every figure that the book quotes."""
+    from cvae.reproduce import reproduce as run_experiments
+
+    for path in run_experiments(args.only, args.model_dir, args.quick):
+        print(path)
+
+
+def corpus_build(args):
+    """`cvae corpus build`: the derived table, from music21."""
+    from cvae.music.jsb import build_jsb
+
+    print(build_jsb())
+
+
+def corpus_info(args):
+    """`cvae corpus info`: what a corpus holds."""
+    _print(corpus_statistics(load_corpus(args.name)), args.json)
+
+
+def _with_keys(corpus, run):
+    """The corpus with the classes of a run, which must include all keys of its songs."""
+    keys = tuple(run.settings["keys"])
+    if run.model.classes and not set(corpus.keys) <= set(keys):
+        missing = ", ".join(sorted(set(corpus.keys) - set(keys)))
+        raise ValueError(f"corpus: {corpus.name!r} has keys that the model lacks: {missing}")
+    return Corpus(corpus.name, keys, corpus.train, corpus.valid, corpus.test)
+
+
+def _class_of(key, run):
+    """Index of a key's name among the classes of a run; a minor key may go by its relative."""
+    keys = run.settings["keys"]
+    asked = parse_key(key)
+    for name in (asked.name, asked.relative_major.name):
+        if name in keys:
+            return keys.index(name)
+    raise ValueError(f"--key: got {key!r}, the model knows {', '.join(keys)}")
+
+
+def _print(result, as_json):
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    for name, value in result.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{k}: {v:.3f}" for k, v in value.items()) or "-"
+        print(f"{name:20} {value:.3f}" if isinstance(value, float) else f"{name:20} {value}")
+
+
+def _options(args):
+    """Options given for the model and for training, by the names they have in Python."""
+    from cvae.training import TrainingConfig
+
+    training = {field.name for field in dataclasses.fields(TrainingConfig)}
+    given = vars(args).get("options", {})
+    return (
+        {name: value for name, value in given.items() if name not in training},
+        {name: value for name, value in given.items() if name in training},
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        print(f"{self.prog}: error: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+class _Given(argparse.Action):
+    """Collects the options that were given, so that each default stands in one place only."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        value = True if self.nargs == 0 else values
+        namespace.options = {**getattr(namespace, "options", {}), self.dest: value}
+
+
+def _modern(word):
+    name, equals, value = word.partition("=")
+    if not name.startswith("--"):
+        return word
+    name = name.replace("_", "-")
+    return ORIGINAL_SPELLINGS.get(name, name) + equals + value
+
+
+def _parser(arguments):
+    parser = _Parser(prog="cvae", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+
+    def command(function, name, within=commands):
+        added = within.add_parser(name, help=function.__doc__, formatter_class=formatter)
+        added.set_defaults(command=function)
+        return added
+
+    p = command(train, "train")
+    if "train" in arguments[:1]:  # its options come from modules that import TensorFlow
+        _add_train(p)
+    _add_sample(command(sample, "sample"))
+    p = command(evaluate, "evaluate")
+    p.add_argument("name", help="a run, or the path of one")
+    p.add_argument("--model-dir", default="runs", help="where the runs are")
+    p.add_argument("--corpus", help="score it on this corpus instead of the run's own")
+    p.add_argument("--split", default="test", help="train, valid or test")
+    p.add_argument("--seed", type=int, default=0, help="of the posterior samples")
+    p.add_argument("--draws", type=int, default=10, help="posterior samples a step")
+    p.add_argument("--json", action="store_true", help="print one JSON object")
+    p = command(reproduce, "reproduce")
+    p.add_argument("--only", help="one experiment")
+    p.add_argument("--model-dir", default="runs", help="where the runs go")
+    p.add_argument("--quick", action="store_true", help="two epochs each, to see that it works")
+    corpus = commands.add_parser("corpus", help="build or describe a corpus")
+    corpus = corpus.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    p = command(corpus_build, "build", corpus)
+    p.add_argument("name", choices=["jsb"], help="the corpus")
+    p = command(corpus_info, "info", corpus)
+    p.add_argument("name", help="a corpus, or the path of a pickle")
+    p.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _add_train(p):
+    p.add_argument("name", help="of the run: a new folder in --model-dir")
+    p.add_argument("--model", default="cl-vae", help="vae or cl-vae")
+    p.add_argument("--corpus", default="jsb", help="jsb, jsb-c, jsb-original, or a pickle's path")
+    p.add_argument("--key-classes", default="relative-major", help="or major-minor")
+    p.add_argument("--model-dir", default="runs", help="where the runs are")
+    p.add_argument("--overwrite", action="store_true", help="replace an existing run")
+    p.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    p.add_argument("--log", action="store_true", help="write TensorBoard logs")
+    p.add_argument("--log-dir", help="where to (default: in the run's folder)")
+    from cvae.models import MODELS
+    from cvae.runs import model_options
+    from cvae.training import TrainingConfig
+
+    settings = dataclasses.asdict(TrainingConfig())
+    for kind in MODELS:
+        settings = model_options(kind) | settings
+    settings.pop("classes")
+    meaning = {}
+    for documented in (*MODELS.values(), TrainingConfig):
+        meaning |= _parameters(documented)
+    for name, default in settings.items():
+        how = {"type": type(default), "metavar": type(default).__name__.upper()}
+        if isinstance(default, bool):
+            how = {"nargs": 0}
+        p.add_argument(
+            f"--{name.replace('_', '-')}",
+            dest=name,
+            action=_Given,
+            default=argparse.SUPPRESS,
+            help=f"{meaning.get(name, '')} (default: {default})".replace("%", "%%").strip(),
+            **how,
+        )
+
+
+def _parameters(documented):
+    """Name -> meaning, from the Parameters section of a numpydoc docstring."""
+    section = inspect.getdoc(documented).partition("Parameters\n----------\n")[2]
+    meaning, names = {}, []
+    for line in section.splitlines():
+        if line.startswith("---"):
+            break
+        if line.startswith("    "):
+            meaning |= {n: f"{meaning.get(n, '')} {line.strip()}".strip() for n in names}
+        else:
+            names = [name.strip() for name in line.partition(" : ")[0].split(",")]
+    return meaning
+
+
+def _add_sample(p):
+    p.add_argument("name", help="a run, or the path of one; also names the files")
+    p.add_argument("--run", help="the run, where NAME only names the files")
+    p.add_argument("--model-dir", default="runs", help="where the runs are")
+    p.add_argument("-n", type=int, default=1, help="number of samples")
+    p.add_argument("-t", type=int, default=32, help="steps of each")
+    which = p.add_mutually_exclusive_group()
+    which.add_argument("--key", help='for example "E- major"; inferred from the seed if not given')
+    which.add_argument("--infer-key", action="store_true", help="infer the key from the seed")
+    p.add_argument("--certainty", type=float, default=0.5, help="of the given key in w; at most 1")
+    p.add_argument("--w-from", default="mean", help="inferred w: mean, sample or discrete")
+    p.add_argument("--z-from", default="prior", help="prior, or posterior (the original's)")
+    p.add_argument(
+        "--use-z-prior",
+        dest="z_from",
+        action="store_const",
+        const="prior",
+        default=argparse.SUPPRESS,
+        help="the same as --z-from prior",
+    )
+    p.add_argument("--corpus", help="take seeds from this corpus instead of the run's own")
+    p.add_argument("--split", default="test", help="take seeds from its train, valid or test")
+    p.add_argument("--seed-file", help="take the seed from a MIDI file")
+    p.add_argument("--seed-steps", type=int, default=16, help="steps of the seed to read")
+    p.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
+    p.add_argument("--sample-dir", default="samples", help="where the files go")
+    p.add_argument("--audio", default="mp3", choices=["mp3", "wav", "none"], help="beside MIDI")
+    p.add_argument("--bpm", type=float, default=90, help="quarter notes (steps) a minute")
+    p.add_argument("--overwrite", action="store_true", help="replace existing files")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

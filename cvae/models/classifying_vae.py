@@ -1,0 +1,95 @@
+"""The Classifying VAE: a VAE whose class (the key) is itself inferred, as a logistic normal."""
+
+import numpy as np
+import tensorflow as tf
+
+from cvae.models.base import check_shares, check_sizes
+from cvae.models.distributions import LogisticNormal, check_coordinates, diagonal_normal
+from cvae.models.vae import VAE, Perceptron
+
+
+class ClassifyingVAE(VAE):
+    """Classifying variational autoencoder of single steps.
+
+        p(w) = LogisticNormal(0, v I)
+        p(z) = Normal(0, I)
+        p(x | z, w, x_prev) = prod_i Bernoulli(x_i; decoder(w, z, x_prev)_i)
+        q(w | x) = LogisticNormal(classifier(x))
+        q(z | x, w) = Normal(encoder(x, w))
+
+    w, a point of the simplex of K classes, relaxes the one-hot vector of the class.
+
+    Parameters
+    ----------
+    classes : int
+        K, number of classes (keys), at least 2.
+    hidden_class_dim : int
+        Units of the classifier's hidden layer.
+    class_dropout : float
+        Share of them dropped in training, in [0, 1).
+    w_log_var_prior : float
+        Log of v, the prior variance of each log-ratio of w.
+    coordinates : {"isometric", "additive"}
+        Of the logistic normals, see `LogisticNormal`. The paper's are additive: there the key that
+        happens to be the last is hardly ever recognised.
+    **vae
+        See `VAE`.
+
+    References
+    ----------
+    Hennig, Umakantha & Williamson (2017), arXiv 1711.07050, section 3 and eq. 9.
+    """
+
+    def __init__(
+        self,
+        classes=10,
+        hidden_class_dim=88,
+        class_dropout=0.0,
+        w_log_var_prior=0.0,
+        coordinates="isometric",
+        name="classifying_vae",
+        **vae,
+    ):
+        check_sizes(classes=classes, hidden_class_dim=hidden_class_dim)
+        check_shares(class_dropout=class_dropout)
+        if classes < 2:
+            raise ValueError(f"classes: got {classes}, must be at least 2")
+        check_coordinates(coordinates)
+        if not np.isfinite(w_log_var_prior):
+            raise ValueError(f"w_log_var_prior: got {w_log_var_prior}, must be finite")
+        # The networks of the VAE depend on K, so it is known before they are built.
+        self.classes = classes
+        super().__init__(name=name, **vae)
+        self.w_log_var_prior, self.coordinates = w_log_var_prior, coordinates
+        self.classifier = Perceptron(
+            "classifier",
+            self.pitches,
+            hidden_class_dim,
+            2 * (classes - 1),
+            class_dropout,
+            vae.get("seed", 0),
+        )
+
+    def prior_w(self):
+        """p(w). Event (K,), no batch."""
+        zeros = tf.zeros(self.classes - 1)
+        scale = tf.exp(zeros + 0.5 * self.w_log_var_prior)
+        return LogisticNormal(zeros, scale, self.coordinates)
+
+    def posterior_w(self, x):
+        """q(w | x), the classifier. Event (K,), batch that of x (..., P)."""
+        normal = diagonal_normal(self.classifier(x))
+        return LogisticNormal(normal.mean(), normal.stddev(), self.coordinates)
+
+    def infer_w(self, rolls):
+        """q(w | a whole roll): rolls (..., T, P) -> event (K,), batch (...).
+
+        Steps of one piece are far from independent, so their evidence is pooled, not multiplied:
+        the geometric mean of the T densities q(w | x_t) (a logarithmic opinion pool), which is
+        again a logistic normal: precisions are averaged, and locations weighted by them.
+        """
+        normal = self.posterior_w(rolls).distribution
+        precision = 1 / normal.variance()
+        pooled = tf.reduce_mean(precision, axis=-2)
+        loc = tf.reduce_mean(precision * normal.mean(), axis=-2) / pooled
+        return LogisticNormal(loc, pooled**-0.5, self.coordinates)

@@ -1,0 +1,184 @@
+"""The experiments behind every figure that the book quotes: `cvae reproduce`.
+
+Each experiment is a list of rows; each row is trained with each seed, unless its run is already
+there, and scored on the validation and on the test split. What was chosen was chosen on the
+validation split. Results are written to ``data/results/EXPERIMENT.json``.
+"""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+import cvae
+from cvae.evaluation import evaluate, sample_statistics
+from cvae.music import load_corpus, windows
+from cvae.paths import data_folder
+from cvae.progress import progress_bar
+from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_run, write_atomically
+from cvae.training import TrainingConfig, fit
+
+__all__ = ["EXPERIMENTS", "reproduce"]
+
+SEEDS = (0, 1, 2)
+SAMPLES, SEED_STEPS, STEPS = 500, 16, 64
+CERTAINTIES = (0.3, 0.4, 0.5, 0.7, 1.0)
+
+VAE = {"use_x_prev": True, "latent_dim": 16, "hidden_dim": 256, "dropout": 0.1}
+CL_VAE = VAE | {"hidden_class_dim": 256, "class_dropout": 0.4}
+ORIGINAL = {"use_x_prev": True, "latent_dim": 4}
+TRAINING = {
+    "epochs": 300,
+    "patience": 30,
+    "batch_size": 200,
+    "learning_rate": 2e-3,
+    "transpose": 6,
+}
+
+
+def _row(model, corpus, options, **training):
+    return {"model": model, "corpus": corpus, "options": options, "training": training}
+
+
+EXPERIMENTS = {
+    # The frontier between the bound and the key, by the class weight; 1 is the original's.
+    "class-weight": [
+        _row("cl-vae", "jsb-original", CL_VAE, **TRAINING, class_weight=weight)
+        for weight in (0.01, 0.03, 0.1, 0.3, 1.0)
+    ],
+    # The original's sizes and settings, and what each change of ours adds to them.
+    "changes": [
+        _row("cl-vae", "jsb-original", ORIGINAL | {"coordinates": "additive"}),
+        _row("cl-vae", "jsb-original", ORIGINAL),
+        _row("cl-vae", "jsb-original", ORIGINAL, transpose=6),
+    ],
+    "corpora": [
+        _row(model, corpus, options, **TRAINING)
+        for corpus in ("jsb", "jsb-c")
+        for model, options in (("vae", VAE), ("cl-vae", CL_VAE))
+    ],
+}
+# Runs of the first seed that come with the project, for the book to load.
+PUBLISHED = {"corpora-0-0": "jsb-vae", "corpora-1-0": "jsb-cl-vae"}
+
+
+def reproduce(only=None, folder="runs", quick=False):
+    """Train and score every row with every seed; resumable.
+
+    Parameters
+    ----------
+    only : str, optional
+        One experiment, or "samples".
+    folder : path
+        Where the runs go. A run that is there is resumed, and not trained again if it was done.
+    quick : bool
+        Two epochs of one seed, to see that it works; results and weights go to `folder`.
+
+    Returns
+    -------
+    list of Path
+        The result files.
+
+    Raises
+    ------
+    ValueError
+        For an unknown experiment.
+    """
+    names = (*EXPERIMENTS, "samples")
+    if only is not None and only not in names:
+        raise ValueError(f"only: got {only!r}, must be one of {', '.join(names)}")
+    folder = Path(folder)
+    target = folder if quick else data_folder()
+    chosen = [only] if only else names
+    jobs = [
+        (name, i, seed)
+        for name in chosen
+        for i in range(len(EXPERIMENTS.get(name, ())))
+        for seed in (SEEDS[:1] if quick else SEEDS)
+    ]
+    results = {name: [] for name in chosen}
+    for name, i, seed in progress_bar(jobs, unit="run"):
+        row = EXPERIMENTS[name][i]
+        if quick:
+            row = row | {"training": row["training"] | {"epochs": 2}}
+        run, corpus = _trained(folder / f"{name}-{i}-{seed}", row, seed)
+        for split in ("valid", "test"):
+            results[name].append(row | evaluate(run.model, corpus, split, seed))
+        if run.folder.name in PUBLISHED:
+            _publish(run, target / "models" / PUBLISHED[run.folder.name])
+    if "samples" in chosen:
+        results["samples"] = sample_rows(target / "models", quick=quick)
+    return [_write(target / "results" / f"{name}.json", rows) for name, rows in results.items()]
+
+
+def sample_rows(models, quick=False):
+    """Statistics of samples of the published models beside the data's.
+
+    500 samples of 64 steps in each given key, and as many from the plain VAE and with an inferred
+    key from the same seeds: the first 16 steps of songs of the split. The certainty of a given key
+    was chosen on the validation split.
+
+    Returns
+    -------
+    list of dict
+        split, model, key, certainty and the statistics; the data's own as model "data", from
+        windows of 64 steps.
+    """
+    rows = []
+    corpus = load_corpus("jsb")
+    plain, classifying = (load_run(models / name).model for name in PUBLISHED.values())
+    for split in ("valid", "test"):
+        songs = [song for song in corpus.split(split) if len(song.roll) >= SEED_STEPS]
+        cut = windows(corpus.split(split), corpus.keys, length=STEPS, stride=STEPS)
+        names = [corpus.keys[k] for k in cut.key]
+        rows.append({"split": split, "model": "data"} | sample_statistics(cut.x, names))
+        chosen = np.random.default_rng(0).integers(len(songs), size=10 if quick else SAMPLES)
+        seeds = np.stack([songs[i].roll[:SEED_STEPS] for i in chosen])
+        for name, model in (("vae", plain), ("cl-vae, key inferred", classifying)):
+            statistics = sample_statistics(model.generate(seeds, STEPS))
+            rows.append({"split": split, "model": name} | statistics)
+        for certainty in CERTAINTIES:
+            for k, key in enumerate(corpus.keys):
+                rolls = classifying.generate(seeds, STEPS, k, certainty=certainty)
+                statistics = sample_statistics(rolls, [key] * len(rolls))
+                row = {"split": split, "model": "cl-vae", "key": key, "certainty": certainty}
+                rows.append(row | statistics)
+    return rows
+
+
+def _trained(folder, row, seed):
+    """The run of a row, trained to its end."""
+    config = TrainingConfig(**row["training"], seed=seed)
+    corpus = load_corpus(row["corpus"])
+    if (folder / STATE).exists():
+        run, resume = Run.untrained(folder), True
+        wanted = {
+            "options": row["options"] | {"seed": seed},
+            "training": dataclasses.asdict(config),
+        }
+        if any(run.settings[field] != value for field, value in wanted.items()):
+            raise ValueError(f"{folder}: holds a run with other settings; delete it to train anew")
+    else:
+        options = row["options"] | {"seed": seed}
+        run = Run.create(
+            folder, row["model"], corpus, dataclasses.asdict(config), overwrite=True, **options
+        )
+        resume = False
+    fit(run.model, corpus, config, folder, resume=resume, progress=False)
+    return run, corpus
+
+
+def _publish(run, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (SETTINGS, WEIGHTS):
+        shutil.copyfile(run.folder / name, folder / name)
+
+
+def _write(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = f"cvae reproduce --only {path.stem}"
+    result = {"command": command, "version": cvae.__version__, "rows": rows}
+    write_atomically(path, (json.dumps(result, indent=1) + "\n").encode())
+    return path

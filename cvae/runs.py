@@ -1,0 +1,278 @@
+"""Runs on disk: a folder with the settings that rebuild a model, its weights, and how far it got.
+
+    settings.json   model family and options, corpus, class names, training settings, version
+    weights.npz     the best weights so far
+    state.npz       all that an interrupted training needs to go on as if nothing had happened
+
+Each file is replaced in one step, so that a crash leaves the old one or the new one, never half of
+one. Arrays are plain NumPy, never pickles.
+"""
+
+import inspect
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import cvae
+from cvae.models import MODELS, LatentModel
+from cvae.paths import data_folder
+
+__all__ = ["Run", "build_model", "load_run", "load_settings", "model_options"]
+
+SETTINGS, WEIGHTS, STATE = "settings.json", "weights.npz", "state.npz"
+
+
+def model_options(kind):
+    """Options of a model family with their defaults.
+
+    Parameters
+    ----------
+    kind : str
+        A key of `cvae.models.MODELS`.
+
+    Returns
+    -------
+    dict
+        Name to default, without `name`; `pitches` and `classes` among them.
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind.
+    """
+    if kind not in MODELS:
+        raise ValueError(f"model: got {kind!r}, must be one of {', '.join(MODELS)}")
+    options = {}
+    for family in reversed(MODELS[kind].__mro__):
+        if "__init__" in vars(family) and issubclass(family, LatentModel):
+            for parameter in inspect.signature(family.__init__).parameters.values():
+                if parameter.default is not parameter.empty:
+                    options[parameter.name] = parameter.default
+    options.pop("name", None)
+    return options
+
+
+def build_model(kind, classes, **options):
+    """A new model with freshly drawn weights.
+
+    Parameters
+    ----------
+    kind : str
+        A key of `cvae.models.MODELS`.
+    classes : int
+        K; ignored by the families without a class latent.
+    **options
+        Other options of the family, see `model_options`.
+
+    Returns
+    -------
+    LatentModel
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind or option, or a value out of its range.
+    """
+    known = model_options(kind)
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{option}: not an option of {kind}; it has {', '.join(known)}")
+    if "classes" in known:
+        options["classes"] = classes
+    return MODELS[kind](**options)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model with what is known of it.
+
+    Attributes
+    ----------
+    folder : Path
+    model : LatentModel
+    settings : dict
+        model, options, corpus, keys, training, version: see `cvae.runs`.
+    """
+
+    folder: Path
+    model: LatentModel
+    settings: dict
+
+    @classmethod
+    def create(cls, folder, kind, corpus, training=None, overwrite=False, **options):
+        """Build a model for a corpus, and the folder that it will live in.
+
+        Parameters
+        ----------
+        folder : path
+        kind : str
+            A key of `cvae.models.MODELS`.
+        corpus : Corpus
+        training : dict, optional
+            Training settings, written beside the model's.
+        overwrite : bool
+            Replace the run that the folder holds.
+        **options
+            Of the model.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds a run already or cannot be written, or an option is wrong. Nothing
+            is written then.
+        """
+        folder = Path(folder)
+        if not overwrite and any((folder / name).exists() for name in (SETTINGS, WEIGHTS, STATE)):
+            raise ValueError(f"{folder}: holds a run already; choose --overwrite or --resume")
+        model = build_model(kind, len(corpus.keys), **options)
+        # Written in full: a default that changes later must not change this model.
+        options = model_options(kind) | options
+        options.pop("classes", None)
+        settings = {
+            "model": kind,
+            "options": options,
+            "corpus": corpus.name,
+            "keys": list(corpus.keys),
+            "training": training or {},
+            "version": cvae.__version__,
+        }
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in (WEIGHTS, STATE):
+                (folder / name).unlink(missing_ok=True)
+            write_atomically(folder / SETTINGS, (json.dumps(settings, indent=2) + "\n").encode())
+        except OSError as error:
+            raise ValueError(f"{folder}: cannot be written: {error.strerror}") from error
+        return cls(folder, model, settings)
+
+    @classmethod
+    def untrained(cls, folder):
+        """The run of a folder with its model as it was before training: `fit` can resume it.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds no run.
+        """
+        settings = load_settings(folder)
+        try:
+            model = build_model(settings["model"], len(settings["keys"]), **settings["options"])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{Path(folder) / SETTINGS}: {error}") from error
+        return cls(Path(folder), model, settings)
+
+
+def load_run(name_or_path, folder="runs"):
+    """Load a trained model.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        Path of a run's folder, the name of one in `folder`, or the name of one that comes with the
+        project (in ``data/models``).
+    folder : path
+        Where one's own runs are.
+
+    Returns
+    -------
+    Run
+        Its model holds the best weights.
+
+    Raises
+    ------
+    ValueError
+        If there is no such run, or one of its files is missing, truncated or not what it should be.
+    """
+    places = [Path(name_or_path), Path(folder) / name_or_path]
+    places.append(data_folder() / "models" / name_or_path)
+    found = [place for place in places if (place / SETTINGS).is_file()]
+    if not found:
+        raise ValueError(
+            f"run: no {name_or_path!r}; looked for {', '.join(dict.fromkeys(map(str, places)))}"
+        )
+    run = Run.untrained(found[0])
+    weights = run.folder / WEIGHTS
+    set_weights(run.model.variables, load_arrays(weights), weights)
+    return run
+
+
+def load_settings(folder):
+    """Settings of a run; ValueError if they are missing or malformed."""
+    path = Path(folder) / SETTINGS
+    fields = {"model": str, "options": dict, "corpus": str, "keys": list, "training": dict}
+    try:
+        settings = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path}: not readable as settings of a run: {error}") from error
+    for field, kind in fields.items():
+        if not isinstance(settings, dict) or not isinstance(settings.get(field), kind):
+            raise ValueError(f"{path}: {field!r} is missing or not a {kind.__name__}")
+    if not all(isinstance(key, str) for key in settings["keys"]):
+        raise ValueError(f"{path}: 'keys' are not all names")
+    return settings
+
+
+def weights_of(variables):
+    """Values of Keras variables, by names that are the same in each process."""
+    return dict(zip(_names(variables), (variable.numpy() for variable in variables), strict=True))
+
+
+def set_weights(variables, arrays, path):
+    """Assign arrays to Keras variables by name; ValueError naming `path` unless all fit."""
+    variables = dict(zip(_names(variables), variables, strict=True))
+    expected = {name: f"{v.dtype} {tuple(v.shape)}" for name, v in variables.items()}
+    got = {name: f"{array.dtype} {array.shape}" for name, array in arrays.items()}
+    for name in sorted(expected.keys() | got.keys()):
+        if expected.get(name) != got.get(name):
+            raise ValueError(
+                f"{path}: weights of another model: {name} is {got.get(name, 'missing')}, "
+                f"must be {expected.get(name, 'absent')}"
+            )
+    if not all(np.all(np.isfinite(array)) for array in arrays.values()):
+        raise ValueError(f"{path}: weights that are not finite")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def _names(variables):
+    # Keras counts optimizers and dropout layers through the process (adam_1/..., adam_2/...), and
+    # some optimizers give two variables one path: so places are numbered here, and its counts left.
+    paths = (re.sub(r"_\d+/", "/", variable.path, count=1) for variable in variables)
+    return [f"{i:02d}_{path}" for i, path in enumerate(paths)]
+
+
+def save_arrays(path, arrays):
+    """Write named arrays to an .npz file in one step."""
+    with open(partial := _partial(path), "wb") as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def load_arrays(path):
+    """Read named arrays from an .npz file; ValueError if it is missing, truncated or foreign."""
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as members:
+            arrays = dict(members)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: missing; the run was never trained to its first epoch") from None
+    except Exception as error:  # a damaged file makes NumPy, zipfile and zlib raise many kinds
+        raise ValueError(f"{path}: not a file of weights, or truncated") from error
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise ValueError(f"{path}: not a file of weights")
+    return arrays
+
+
+def write_atomically(path, data):
+    """Write bytes to a file in one step."""
+    _partial(path).write_bytes(data)
+    os.replace(_partial(path), path)
+
+
+def _partial(path):
+    return Path(path).with_name(Path(path).name + ".partial")

@@ -1,0 +1,76 @@
+"""What several test files share: a tiny corpus without files, and a way round slow compilation."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+# TensorFlow Probability 0.25 itself runs into these; they are not about our code.
+WARNINGS_OF_OTHERS = (
+    "ignore:distutils Version classes are deprecated:DeprecationWarning",
+    "ignore:`newshape` keyword argument is deprecated:DeprecationWarning",
+)
+
+
+def pytest_configure(config):
+    for line in WARNINGS_OF_OTHERS:
+        config.addinivalue_line("filterwarnings", line)
+
+
+def cadence(semitones, steps, rng):
+    """A roll (steps, 88) of major triads on I, IV and V of the key that many semitones above C."""
+    roll = np.zeros((steps, 88), bool)
+    for t, root in enumerate(rng.choice([0, 5, 7], steps)):
+        roll[t, 27 + semitones + root + np.array([0, 12, 16, 19])] = True  # 27: the C of MIDI 48
+    return roll
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus():
+    """Three keys without a triad in common; 8, 3 and 3 songs of 6 to 10 steps."""
+    from cvae.music.corpora import Corpus, Song
+
+    keys = ("C major", "E major", "A- major")
+    rng = np.random.default_rng(0)
+
+    def songs(count):
+        chosen = [(i % 3, int(rng.integers(6, 11))) for i in range(count)]
+        return tuple(
+            Song(cadence((0, 4, 8)[k], steps, rng), keys[k], f"song {i}", "test")
+            for i, (k, steps) in enumerate(chosen)
+        )
+
+    return Corpus("tiny", keys, songs(8), songs(3), songs(3))
+
+
+@pytest.fixture
+def eagerly():
+    """Run compiled functions step by step: for tests of logic, compilation takes too long."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_corpus, tmp_path_factory):
+    """A Classifying VAE that has learnt the tiny corpus, with what training has left."""
+    from cvae.runs import Run
+    from cvae.training import TrainingConfig, fit
+
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    options = {"hidden_dim": 32, "hidden_class_dim": 16, "dropout": 0.1, "class_dropout": 0.1}
+    run = Run.create(folder, "cl-vae", tiny_corpus, **options)
+    config = TrainingConfig(
+        epochs=150, batch_size=16, learning_rate=0.01, kl_anneal=20, transpose=4, patience=0
+    )
+    history = fit(run.model, tiny_corpus, config, folder, log_dir=folder / "logs")
+    return SimpleNamespace(
+        model=run.model,
+        options=options,
+        folder=folder,
+        log_dir=folder / "logs",
+        history=history,
+        config=config,
+    )

@@ -1,0 +1,270 @@
+"""Scores of models whose answers are known."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cvae import evaluation
+from cvae.evaluation import (
+    Frames,
+    evaluate,
+    frames,
+    key_accuracy,
+    key_confusion,
+    sample_statistics,
+    score,
+)
+from cvae.models import VAE, ClassifyingVAE
+from cvae.music.corpora import Corpus, Song
+from cvae.music.pianoroll import notes_to_roll, windows
+
+TERMS = ("bound", "reconstruction", "kl_z", "kl_w")
+
+
+def assign(network, *values):
+    for variable, value in zip(network.trainable_variables, values, strict=True):
+        variable.assign(np.broadcast_to(value, variable.shape))
+
+
+@pytest.fixture(scope="module")
+def blank():
+    """A VAE whose coins and posterior ignore everything: pitch i sounds with odds exp(i / 20)."""
+    model = VAE(latent_dim=2, hidden_dim=3)
+    assign(model.encoder, 0, 0, 0, [1.0, 2.0, np.log(4.0), 0.0])
+    assign(model.decoder, 0, 0, 0, np.arange(88) / 20)
+    return model
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """A Classifying VAE whose evidence for each of three keys is a weighted sum of the notes."""
+    model = ClassifyingVAE(classes=3, hidden_class_dim=3, coordinates="additive")
+    weights = np.abs(np.random.default_rng(0).normal(size=(88, 3)))
+    output = np.float32([[1, 0, 0, 0], [0, 1, 0, 0], [-1, -1, 0, 0]])  # log-ratios to the last key
+    assign(model.classifier, weights, 0, output, 0)
+    return model, lambda rolls: np.argmax(rolls.mean(axis=-2) @ weights, axis=-1)
+
+
+# Frames
+
+
+def test_frames_are_the_windows_of_one_step(tiny_corpus):
+    data, cut = frames(tiny_corpus, "test"), windows(tiny_corpus.test, tiny_corpus.keys)
+    np.testing.assert_array_equal(data.x, cut.x[:, 0])
+    np.testing.assert_array_equal(data.x_prev, cut.x_prev[:, 0])
+    np.testing.assert_array_equal(data.key, cut.key)
+    assert len(data.x) == sum(len(song.roll) for song in tiny_corpus.test)
+
+
+EMPTY = Corpus("void", ("C major", "E major", "A- major"), (), (), ())
+
+
+@pytest.mark.parametrize("scorer", [frames, "evaluate", "key_accuracy", "key_confusion"])
+@pytest.mark.parametrize("split", ["test", "dev", ""])
+def test_an_empty_or_unknown_split_is_named(scorer, split, linear):
+    with pytest.raises(ValueError, match=rf"\Asplit: [^\n]*{split}[^\n]*\Z"):
+        if scorer is frames:
+            frames(EMPTY, split)
+        else:
+            getattr(evaluation, scorer)(linear[0], EMPTY, split)
+
+
+# Bounds
+
+
+def test_terms_of_a_blank_model_by_hand(blank, tiny_corpus, eagerly):
+    data = frames(tiny_corpus, "valid")
+    logits = np.arange(88) / 20
+    log_likelihood = data.x @ logits - np.logaddexp(0, logits).sum()
+    kl_z = 0.5 * (1 + 4 - 1 - np.log(4)) + 0.5 * 4
+    result = score(blank, data, seed=0)
+    assert result["reconstruction"] == pytest.approx(-log_likelihood.mean(), rel=1e-5)
+    assert result["kl_z"] == pytest.approx(kl_z, rel=1e-5)
+    assert result["kl_w"] == 0 and np.isnan(result["key_accuracy"])
+    assert result["bound"] == pytest.approx(kl_z - log_likelihood.mean(), rel=1e-5)
+
+
+def test_a_long_split_is_scored_in_parts(blank, linear, tiny_corpus, eagerly, monkeypatch):
+    data = frames(tiny_corpus, "train")
+    whole = [score(model, data, seed=0) for model in (blank, linear[0])]
+    monkeypatch.setattr(evaluation, "CHUNK", 7)
+    parts = [score(model, data, seed=0) for model in (blank, linear[0])]
+    assert parts[0] == pytest.approx(whole[0], rel=1e-5, nan_ok=True)
+    for name in ("kl_w", "key_accuracy"):  # what no sample enters
+        assert parts[1][name] == pytest.approx(whole[1][name], rel=1e-5)
+    assert parts[1]["bound"] == pytest.approx(whole[1]["bound"], rel=0.02)
+    accuracy = key_accuracy(linear[0], tiny_corpus, "train")
+    monkeypatch.undo()
+    assert accuracy == key_accuracy(linear[0], tiny_corpus, "train")
+
+
+def test_parts_of_a_split_draw_different_samples(linear, tiny_corpus, eagerly, monkeypatch):
+    data = frames(tiny_corpus, "train")
+    twice = Frames(*(np.concatenate([array[:8], array[:8]]) for array in data))
+    once = score(linear[0], Frames(*(array[:8] for array in data)), seed=0)
+    monkeypatch.setattr(evaluation, "CHUNK", 8)
+    assert score(linear[0], twice, seed=0)["bound"] != pytest.approx(once["bound"], rel=1e-6)
+
+
+def test_the_seed_decides_the_score(linear, tiny_corpus, eagerly):
+    data = frames(tiny_corpus, "valid")
+    first, same, other = (score(linear[0], data, seed=seed) for seed in (0, 0, 1))
+    assert first == same and first["bound"] != other["bound"]
+
+
+def test_models_are_not_mixed_up(trained, tiny_corpus):
+    """Scores are compiled for each model, and of two alike each has its own weights."""
+    data = frames(tiny_corpus, "valid")
+    fresh = ClassifyingVAE(classes=3, **trained.options)
+    before = score(fresh, data, seed=0)["bound"]
+    assert before > 40 > score(trained.model, data, seed=0)["bound"]
+    fresh.set_weights(trained.model.get_weights())  # and changed weights are noticed
+    assert score(fresh, data, seed=0) == score(trained.model, data, seed=0)
+
+
+# Evaluation
+
+
+def test_evaluate_says_what_the_command_prints(trained, tiny_corpus):
+    result = evaluate(trained.model, tiny_corpus)
+    assert list(result) == [
+        "corpus",
+        "split",
+        "seed",
+        *TERMS,
+        "key_accuracy",
+        "songs",
+        "steps",
+    ]
+    assert (result["corpus"], result["split"], result["seed"]) == ("tiny", "test", 0)
+    assert result["songs"] == 3 and result["steps"] == len(frames(tiny_corpus, "test").x)
+    terms = result["reconstruction"] + result["kl_z"] + result["kl_w"]
+    assert result["bound"] == pytest.approx(terms, rel=1e-6)
+    assert list(result["key_accuracy"]) == ["1", "4", "8", "song"]  # no song has 16 steps
+    assert result["key_accuracy"]["song"] == 1
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert evaluate(trained.model, tiny_corpus) == result
+
+
+def test_evaluate_is_a_mean_over_draws(linear, tiny_corpus, eagerly):
+    one = [evaluate(linear[0], tiny_corpus, seed=seed, draws=1)["bound"] for seed in range(10)]
+    many = evaluate(linear[0], tiny_corpus, draws=10, seed=100)["bound"]
+    assert np.std(one) > 0
+    assert many == pytest.approx(np.mean(one), abs=4 * np.std(one) / np.sqrt(5))
+
+
+def test_a_model_without_classes_has_no_key_accuracy(blank, tiny_corpus, eagerly):
+    result = evaluate(blank, tiny_corpus, split="valid", draws=1)
+    assert result["key_accuracy"] == {} and result["kl_w"] == 0
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    for scorer in (key_accuracy, key_confusion):
+        with pytest.raises(ValueError, match="no classes"):
+            scorer(blank, tiny_corpus, "valid")
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "named"),
+    [
+        (lambda: ClassifyingVAE(classes=4), {}, "corpus"),
+        (lambda: VAE(pitches=12), {}, "pitches"),
+        (VAE, {"draws": 0}, "draws"),
+        (VAE, {"seed": -1}, "seed"),
+        (VAE, {"seed": 2**31}, "seed"),
+        (VAE, {"split": "dev"}, "split"),
+    ],
+)
+def test_evaluate_names_what_is_wrong_in_one_line(model, arguments, named, tiny_corpus):
+    with pytest.raises(ValueError, match=rf"\A{named}: [^\n]+\Z"):
+        evaluate(model(), tiny_corpus, **arguments)
+
+
+# Keys
+
+
+@pytest.mark.parametrize("length", [1, 4, 6])
+def test_confusion_counts_the_windows_of_each_key(linear, tiny_corpus, length):
+    model, guess = linear
+    confusion = key_confusion(model, tiny_corpus, "train", length=length)
+    cut = windows(tiny_corpus.train, tiny_corpus.keys, length=length)
+    assert confusion.shape == (3, 3) and confusion.dtype.kind == "i"
+    np.testing.assert_array_equal(confusion.sum(axis=1), np.bincount(cut.key, minlength=3))
+    expected = np.zeros((3, 3))
+    for true, guessed in zip(cut.key, guess(cut.x), strict=True):
+        expected[true, guessed] += 1
+    np.testing.assert_array_equal(confusion, expected)
+    assert np.count_nonzero(expected.sum(axis=0)) > 1  # the model does not always guess one key
+    accuracy = key_accuracy(model, tiny_corpus, "train", lengths=[length])
+    assert accuracy[str(length)] == pytest.approx(np.trace(confusion) / confusion.sum())
+
+
+def test_key_accuracy_of_whole_songs(linear, tiny_corpus):
+    model, guess = linear
+    songs = tiny_corpus.train
+    right = [tiny_corpus.keys[guess(song.roll)] == song.key for song in songs]
+    assert 0 < np.mean(right) < 1
+    accuracy = key_accuracy(model, tiny_corpus, "train", lengths=[2, 10, 11])
+    longest = max(len(song.roll) for song in songs)
+    assert list(accuracy) == ["2", "10", "song"] and longest == 10
+    assert accuracy["song"] == np.mean(right)
+
+
+def test_score_and_confusion_agree_on_single_steps(linear, tiny_corpus, eagerly):
+    model, _ = linear
+    confusion = key_confusion(model, tiny_corpus, "test")
+    accuracy = score(model, frames(tiny_corpus, "test"), seed=0)["key_accuracy"]
+    assert accuracy == pytest.approx(np.trace(confusion) / confusion.sum())
+
+
+def test_key_of_the_step_before_when_predicting_next(tiny_corpus, linear, eagerly):
+    options = {"hidden_class_dim": 3, "coordinates": "additive", "predict_next": True}
+    model = ClassifyingVAE(classes=3, **options)
+    assign(model.classifier, *linear[0].classifier.get_weights())
+    data = frames(tiny_corpus, "test")
+    guesses = linear[1](data.x_prev[:, None])
+    silent = ~data.x_prev.any(axis=1)  # nothing heard: all keys are equal, and the first is taken
+    assert np.all(guesses[silent] == 0) and silent.sum() == 3
+    accuracy = score(model, data, seed=0)["key_accuracy"]
+    assert accuracy == pytest.approx(np.mean(guesses == data.key))
+
+
+# Statistics of samples
+
+
+def test_sample_statistics_are_means_over_the_rolls():
+    scale = notes_to_roll([[60], [62], [64], [65], [67], [69], [71]])  # C major
+    held = notes_to_roll([[61, 66]] * 4)
+    result = sample_statistics([scale, held], ["C major", "C major"])
+    assert result["pitch_in_scale_rate"] == 0.5
+    assert result["scale_consistency"] == 1
+    assert result["polyphony"] == 1.5
+    assert result["note_repetition"] == 0.5
+    assert result["pitch_class_entropy"] == pytest.approx((np.log2(7) + 1) / 2)
+    assert "pitch_in_scale_rate" not in sample_statistics([scale, held])
+
+
+def test_silent_samples_are_left_out_and_leave_no_nan():
+    silent, note = np.zeros((3, 88), bool), notes_to_roll([[60]] * 3)
+    both = sample_statistics([silent, note], ["C major"] * 2)
+    assert both["scale_consistency"] == both["pitch_in_scale_rate"] == 1
+    assert both["polyphony"] == 0.5
+    for rolls in ([silent], []):
+        result = sample_statistics(rolls, ["C major"] * len(rolls))
+        assert result["scale_consistency"] is None and result["pitch_in_scale_rate"] is None
+        json.dumps(result, allow_nan=False)
+
+
+def test_a_key_for_each_roll():
+    with pytest.raises(ValueError):
+        sample_statistics([np.ones((2, 88), bool)] * 2, ["C major"])
+
+
+def test_songs_may_be_of_any_length(linear, eagerly):
+    """A single step, and songs of very different lengths."""
+    songs = tuple(
+        Song(notes_to_roll([[60, 64, 67]] * steps), "C major", "t", "s") for steps in (1, 40)
+    )
+    corpus = Corpus("odd", ("C major", "E major", "A- major"), songs, songs, songs)
+    result = evaluate(linear[0], corpus, draws=1)
+    assert result["steps"] == 41
+    assert list(result["key_accuracy"]) == ["1", "4", "8", "16", "32", "song"]

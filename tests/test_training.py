@@ -1,0 +1,559 @@
+"""Training: what an epoch does by oracle, when training ends, and what is left of it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.util.event_pb2 import Event
+
+from cvae import training
+from cvae.evaluation import Frames, frames, score
+from cvae.models import VAE, ClassifyingVAE
+from cvae.music.corpora import Corpus
+from cvae.music.keys import MAJOR_MINOR, RELATIVE_MAJORS, parse_key
+from cvae.music.pianoroll import transpose
+from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_arrays, load_run, save_arrays, weights_of
+from cvae.training import Trainer, TrainingConfig, TrainingDiverged, fit, key_shifts, ramp
+
+SIZES = {"hidden_dim": 16, "hidden_class_dim": 16}
+
+
+def config(**settings):
+    return TrainingConfig(**({"batch_size": 16} | settings))
+
+
+def classifying_vae(**options):
+    return ClassifyingVAE(classes=3, **(SIZES | options))
+
+
+def same_weights(a, b):
+    a, b = (weights if isinstance(weights, dict) else weights_of(weights) for weights in (a, b))
+    assert a.keys() == b.keys()
+    return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+# Settings
+
+
+def test_the_defaults_are_the_originals():
+    assert dataclasses.asdict(TrainingConfig()) == {
+        "epochs": 200,
+        "batch_size": 100,
+        "learning_rate": 1e-3,
+        "optimizer": "adam",
+        "class_weight": 1.0,
+        "kl_anneal": 0,
+        "w_kl_anneal": 0,
+        "patience": 5,
+        "transpose": 0,
+        "seed": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", 2.5),
+        ("epochs", "3"),
+        ("batch_size", 0),
+        ("learning_rate", 0),
+        ("learning_rate", -1e-3),
+        ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")),
+        ("learning_rate", "fast"),
+        ("optimizer", "adamant"),
+        ("optimizer", ""),
+        ("optimizer", None),
+        ("class_weight", -1),
+        ("class_weight", float("nan")),
+        ("kl_anneal", -1),
+        ("kl_anneal", 201),
+        ("w_kl_anneal", 1.5),
+        ("w_kl_anneal", 201),
+        ("patience", -1),
+        ("transpose", -1),
+        ("transpose", 12),
+        ("seed", -1),
+        ("seed", 2**31),
+    ],
+)
+def test_a_bad_setting_is_named_in_one_line(name, value):
+    with pytest.raises(ValueError, match=rf"\A{name}: [^\n]+\Z"):
+        TrainingConfig(**{name: value})
+
+
+def test_ramp_rises_in_a_line_to_one():
+    assert [ramp(epoch, 4) for epoch in range(6)] == [0, 0.25, 0.5, 0.75, 1, 1]
+    assert ramp(0, 0) == 1
+
+
+def without(corpus, split):
+    return Corpus(corpus.name, corpus.keys, **(dict(splits(corpus)) | {split: ()}))
+
+
+def splits(corpus):
+    return [(name, corpus.split(name)) for name in ("train", "valid", "test")]
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_an_empty_split_is_named(split, tiny_corpus):
+    with pytest.raises(ValueError, match=rf"\Asplit: {split} [^\n]+ empty\Z"):
+        fit(classifying_vae(), without(tiny_corpus, split), config())
+
+
+def test_a_batch_larger_than_the_training_split(tiny_corpus):
+    steps = sum(len(song.roll) for song in tiny_corpus.train)
+    with pytest.raises(ValueError, match=rf"\Abatch_size: got {steps + 1}, [^\n]*{steps} steps\Z"):
+        fit(classifying_vae(), tiny_corpus, config(batch_size=steps + 1))
+    Trainer(classifying_vae(), tiny_corpus, config(batch_size=steps))
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [(lambda: ClassifyingVAE(classes=4), "corpus"), (lambda: VAE(pitches=12), "pitches")],
+)
+def test_a_model_that_does_not_fit_the_corpus(model, named, tiny_corpus):
+    with pytest.raises(ValueError, match=rf"\A{named}: [^\n]+\Z"):
+        fit(model(), tiny_corpus, config())
+
+
+# One epoch
+
+
+@pytest.fixture
+def orders(tiny_corpus, monkeypatch):
+    """Records what the compiled part of each epoch is called with, and calls it not."""
+
+    class Recorder(Trainer):
+        calls = []
+
+        def _train_epoch(self, *arguments):
+            self.calls.append(arguments)
+            return 1.0, 1.0
+
+    monkeypatch.setattr(Recorder, "calls", [])
+
+    def record(**settings):
+        Recorder.calls.clear()
+        trainer = Recorder(VAE(), tiny_corpus, config(**settings))
+        for epoch in range(trainer.config.epochs):
+            trainer.epoch = epoch
+            trainer.train_epoch()
+        return list(Recorder.calls)
+
+    return record
+
+
+def test_each_epoch_shuffles_the_data_anew(orders, tiny_corpus):
+    steps = sum(len(song.roll) for song in tiny_corpus.train)
+    first, second = (call[0] for call in orders(epochs=2))
+    for order in (first, second):
+        assert order.shape == (steps // 16, 16)
+        assert len(set(order.ravel())) == order.size and set(order.ravel()) < set(range(steps))
+    assert set(first.ravel()) != set(second.ravel())  # another remainder is left out
+    again, _ = (call[0] for call in orders(epochs=2))
+    np.testing.assert_array_equal(first, again)
+    other, _ = (call[0] for call in orders(epochs=2, seed=1))
+    assert not np.array_equal(first, other)
+
+
+def test_both_kl_weights_are_annealed_each_by_its_own_length(orders):
+    calls = orders(epochs=5, kl_anneal=4, w_kl_anneal=2)
+    assert [float(call[2]) for call in calls] == [0, 0.25, 0.5, 0.75, 1]
+    assert [float(call[3]) for call in calls] == [0, 0.5, 1, 1, 1]
+
+
+@pytest.mark.parametrize("class_weight", [0.0, 1.0, 0.3])
+def test_loss_is_the_weighted_bound(class_weight, tiny_corpus, eagerly):
+    """One batch of the whole split, against the objective written out here."""
+    data = frames(tiny_corpus, "train")
+    size = len(data.x)
+    settings = config(
+        batch_size=size, class_weight=class_weight, kl_anneal=4, w_kl_anneal=10, epochs=10
+    )
+    trainer = Trainer(classifying_vae(), tiny_corpus, settings)
+    trainer.epoch = 1
+    order = np.random.default_rng([0, 1]).permutation(size)
+    batch = (array[order] for array in data)
+    x, x_prev, key = (array.astype(kind) for array, kind in zip(batch, "ffi", strict=True))
+    seed = tf.random.experimental.stateless_fold_in(np.int32([0, 1]), 0)
+    elbo = trainer.model.elbo(x, x_prev, key, seed)
+    objective = elbo.log_likelihood - 0.25 * elbo.kl_z - 0.1 * elbo.kl_w
+    objective += class_weight * 2 * elbo.log_key
+    bound, loss = trainer.train_epoch()
+    assert float(bound) == pytest.approx(-np.mean(elbo.bound), rel=1e-5)
+    assert float(loss) == pytest.approx(-np.mean(objective), rel=1e-5)
+
+
+def test_class_weight_changes_nothing_in_a_model_without_classes(tiny_corpus, eagerly):
+    models = [VAE(hidden_dim=4) for _ in range(2)]
+    for model, class_weight in zip(models, (0.0, 5.0), strict=True):
+        fit(model, tiny_corpus, config(epochs=1, class_weight=class_weight))
+    assert same_weights(models[0].variables, models[1].variables)
+
+
+# Transposition
+
+
+@pytest.mark.parametrize("keys", [RELATIVE_MAJORS, MAJOR_MINOR, ("C major", "D major", "A minor")])
+def test_key_shifts_against_the_keys_themselves(keys):
+    table = key_shifts(keys, 4)
+    assert table.shape == (len(keys), 9)
+    for i, key in enumerate(keys):
+        for column, semitones in enumerate(range(-4, 5)):
+            moved = parse_key(key).transpose(semitones).name
+            assert table[i, column] == (keys.index(moved) if moved in keys else -1)
+
+
+def test_no_transposition_keeps_every_key():
+    np.testing.assert_array_equal(key_shifts(("C major", "C minor"), 0), [[0], [1]])
+
+
+def random_frames(size, keys, low=0, high=88):
+    rng = np.random.default_rng(0)
+    x, x_prev = rng.random((2, size, 88)) < 0.05
+    x[:, :low] = x_prev[:, :low] = x[:, high:] = x_prev[:, high:] = False
+    return Frames(x, x_prev, rng.integers(0, keys, size).astype(np.int32))
+
+
+def shifts_between(before, after, keys, reach):
+    """Semitones that each key has moved; unique for a reach of at most 5."""
+    tonics = np.array([parse_key(key).tonic for key in keys])
+    moved = (tonics[after] - tonics[before] + reach) % 12 - reach
+    assert np.all(np.abs(moved) <= reach)
+    return moved
+
+
+@pytest.mark.parametrize("keys", [RELATIVE_MAJORS, MAJOR_MINOR])
+def test_transposed_steps_are_transposed_rolls_and_keys(keys):
+    batch = random_frames(300, len(keys), low=5, high=83)
+    even = np.full(len(keys), 1 / len(keys))
+    moved = Frames(*map(np.array, training.transposed(batch, key_shifts(keys, 5), even, (1, 2))))
+    assert [array.dtype for array in moved] == [bool, bool, np.int32]
+    semitones = shifts_between(batch.key, moved.key, keys, 5)
+    assert set(semitones) == set(range(-5, 6))
+    for i, s in enumerate(semitones):
+        np.testing.assert_array_equal(moved.x[i], transpose(batch.x[i], s))
+        np.testing.assert_array_equal(moved.x_prev[i], transpose(batch.x_prev[i], s))
+        assert keys[moved.key[i]] == parse_key(keys[batch.key[i]]).transpose(s).name
+    counts = np.bincount(semitones + 5)
+    assert counts.min() > 300 / 11 / 2.5  # all about as often
+
+
+@pytest.mark.parametrize("which", ["x", "x_prev"])
+def test_a_step_whose_notes_would_leave_the_piano_stays(which):
+    batch = random_frames(300, 12, low=5, high=83)
+    getattr(batch, which)[:150, 0] = True
+    getattr(batch, which)[150:, 87] = True
+    even = np.full(12, 1 / 12)
+    moved = Frames(
+        *map(np.array, training.transposed(batch, key_shifts(RELATIVE_MAJORS, 5), even, (1, 2)))
+    )
+    semitones = shifts_between(batch.key, moved.key, RELATIVE_MAJORS, 5)
+    assert set(semitones[:150]) == set(range(6)) and set(semitones[150:]) == set(range(-5, 1))
+    for i, s in enumerate(semitones):
+        np.testing.assert_array_equal(moved.x[i], transpose(batch.x[i], s))
+        np.testing.assert_array_equal(moved.x_prev[i], transpose(batch.x_prev[i], s))
+
+
+def test_new_keys_are_drawn_from_the_classes_and_common_ones_more_often():
+    keys = ("C major", "D major", "E- major", "B major")
+    batch = random_frames(4000, 1, low=5, high=83)  # all in C
+
+    def shares(frequency, reach):
+        table = key_shifts(keys, reach)
+        moved = training.transposed(batch, table, np.array(frequency), (1, 2))
+        return np.bincount(moved.key, minlength=4) / 4000
+
+    even = shares([0.25, 0.25, 0.25, 0.25], 2)  # E flat is out of reach
+    np.testing.assert_allclose(even, [1 / 3, 1 / 3, 0, 1 / 3], atol=0.03)
+    uneven = shares([0.5, 0.2, 0.3, 0.0], 5)
+    assert uneven[0] > uneven[2] > uneven[1] > 0.1 and uneven[3] == 0
+
+
+def test_silence_is_transposed_too():
+    silent = np.zeros((50, 88), bool)
+    batch = Frames(silent, silent, np.zeros(50, np.int32))
+    moved = training.transposed(
+        batch, key_shifts(RELATIVE_MAJORS, 3), np.full(12, 1 / 12), np.int32([1, 2])
+    )
+    assert not np.any(moved.x) and len(set(np.array(moved.key))) == 7
+
+
+# The end of training: scores by script, and an epoch that only counts
+
+
+@pytest.fixture
+def scripted(tiny_corpus, monkeypatch):
+    """`fit` with given validation bounds; the weights after epoch n are n everywhere."""
+    model = VAE(hidden_dim=2)
+
+    def run(valid_bounds, losses=None, folder=None, **settings):
+        valid_bounds = list(valid_bounds)
+        losses = list(losses or [1.0] * len(valid_bounds))
+
+        def train_epoch(trainer):
+            for variable in model.trainable_variables:
+                variable.assign(tf.fill(variable.shape, trainer.epoch + 1.0))
+            return 1.0, losses[trainer.epoch]
+
+        def scripted_score(model, data, seed):
+            epoch = int(model.trainable_variables[0].numpy().flat[0]) - 1
+            names = ("bound", "reconstruction", "kl_z", "kl_w", "key_accuracy")
+            return dict.fromkeys(names, valid_bounds[epoch])
+
+        monkeypatch.setattr(Trainer, "train_epoch", train_epoch)
+        monkeypatch.setattr(training, "score", scripted_score)
+        settings = {"epochs": len(valid_bounds)} | settings
+        return fit(model, tiny_corpus, config(**settings), folder)
+
+    run.model = model
+    run.kept = lambda: float(model.trainable_variables[0].numpy().flat[0])
+    return run
+
+
+def test_training_stops_after_so_many_epochs_without_a_better_bound(scripted):
+    history = scripted([5, 4, 3, 3.5, 3, 3.2, 2, 1], patience=3)  # an equal bound is no better
+    assert history["epoch"] == [1, 2, 3, 4, 5, 6]
+    assert history["valid_bound"] == [5, 4, 3, 3.5, 3, 3.2]
+    assert scripted.kept() == 3
+
+
+def test_without_patience_it_never_stops(scripted):
+    assert len(scripted([1, *range(2, 20)], patience=0)["epoch"]) == 19
+    assert scripted.kept() == 1
+
+
+def test_it_keeps_the_best_epoch_when_it_runs_to_the_end(scripted):
+    scripted([5, 2, 4], patience=5)
+    assert scripted.kept() == 2
+
+
+@pytest.mark.parametrize("name", ["kl_anneal", "w_kl_anneal"])
+def test_early_stopping_and_best_weights_wait_for_annealing(scripted, name):
+    bounds = [1, 2, 3, 4, 9, 8, 8.5, 8.5, 0]
+    history = scripted(bounds, patience=2, **{name: 4})
+    assert len(history["epoch"]) == 8
+    assert scripted.kept() == 6  # not the first, though its bound is lower
+
+
+def test_a_training_that_ends_in_annealing_keeps_its_last_weights(scripted):
+    scripted([1, 2, 3], kl_anneal=3, patience=1)
+    assert scripted.kept() == 3
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["loss", "validation"])
+def test_divergence_keeps_the_best_weights_in_model_and_folder(scripted, tmp_path, bad, where):
+    bounds, losses = [3, 2, 2.5, 1], [1.0, 1.0, 1.0, 1.0]
+    (losses if where == "loss" else bounds)[3] = bad
+    with pytest.raises(TrainingDiverged, match=r"\Aepoch 4: [^\n]+\Z"):
+        scripted(bounds, losses, tmp_path)
+    assert scripted.kept() == 2
+    arrays = load_arrays(tmp_path / WEIGHTS)
+    assert all(np.all(array == 2) for array in arrays.values())
+    state = load_arrays(tmp_path / STATE)
+    assert state["history/epoch"].tolist() == [1, 2, 3]
+    assert all(np.all(np.isfinite(array)) for array in state.values())
+
+
+def test_divergence_at_once_leaves_the_first_weights(tiny_corpus, tmp_path, eagerly):
+    """A single batch in an epoch: its loss is still finite, the weights after it are useless."""
+    model = classifying_vae()
+    before = weights_of(model.variables)
+    settings = config(batch_size=50, learning_rate=1e30)
+    with pytest.raises(TrainingDiverged, match=r"\Aepoch 1: [^\n]+\Z"):
+        fit(model, tiny_corpus, settings, tmp_path)
+    assert same_weights(before, model.variables)
+    assert not (tmp_path / WEIGHTS).exists()
+
+
+def test_poisoned_weights_are_noticed(tiny_corpus, tmp_path, eagerly):
+    model = classifying_vae()
+    fit(model, tiny_corpus, config(epochs=1), tmp_path)
+    good = weights_of(model.variables)
+    trainer = Trainer(model, tiny_corpus, config(epochs=2), tmp_path)
+    trainer.load_state()
+    model.encoder.hidden.kernel.assign(model.encoder.hidden.kernel * np.nan)
+    with pytest.raises(TrainingDiverged):
+        trainer.run_epoch()
+    assert same_weights(good, model.variables)
+    assert same_weights(load_arrays(tmp_path / WEIGHTS), model.variables)
+
+
+# Resuming
+
+
+def test_resumed_training_ends_in_the_same_bits(trained, tiny_corpus, tmp_path):
+    """Compiled, with all that has a state of its own: dropout, transposition, Adam, annealing."""
+    assert trained.options["dropout"] and trained.config.transpose and trained.config.kl_anneal
+    half = dataclasses.replace(trained.config, epochs=50)
+    parts = Run.create(tmp_path, "cl-vae", tiny_corpus, **trained.options)
+    first = fit(parts.model, tiny_corpus, half, tmp_path)
+    assert first["epoch"] == list(range(1, 51))
+    for name, column in first.items():  # the same seed gave the same training
+        assert column == trained.history[name][:50]
+    resumed = Run.untrained(tmp_path)
+    rest = fit(resumed.model, tiny_corpus, trained.config, tmp_path, resume=True)
+
+    assert rest == trained.history
+    assert same_weights(trained.model.variables, resumed.model.variables)
+    for name in (WEIGHTS, STATE):
+        assert same_weights(load_arrays(trained.folder / name), load_arrays(tmp_path / name))
+    assert same_weights(load_run(tmp_path).model.variables, resumed.model.variables)
+
+
+def test_another_seed_gives_another_training(tiny_corpus, eagerly):
+    models = [classifying_vae() for _ in range(2)]
+    for seed, model in enumerate(models):
+        fit(model, tiny_corpus, config(epochs=1, seed=seed))
+    assert not same_weights(models[0].variables, models[1].variables)
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_corpus, tmp_path_factory):
+    """Folder of a short training, and its history."""
+    run = Run.create(tmp_path_factory.mktemp("runs") / "run", "cl-vae", tiny_corpus, **SIZES)
+    tf.config.run_functions_eagerly(True)
+    history = fit(run.model, tiny_corpus, config(epochs=2), run.folder)
+    tf.config.run_functions_eagerly(False)
+    return run.folder, history
+
+
+def test_resuming_what_is_finished_trains_no_more(finished, tiny_corpus):
+    folder, history = finished
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    model = Run.untrained(folder).model
+    assert fit(model, tiny_corpus, config(epochs=2), folder, resume=True) == history
+    assert same_weights(model.variables, load_run(folder).model.variables)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert set(before) == {SETTINGS, WEIGHTS, STATE}
+
+
+def drop(prefix):
+    return lambda state: {k: v for k, v in state.items() if not k.startswith(prefix)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        drop("now/"),
+        drop("best/"),
+        drop("history/"),
+        lambda state: {},
+        lambda state: {k: v * np.nan if "best/" in k else v for k, v in state.items()},
+    ],
+)
+def test_a_foreign_state_is_named_in_one_line(change, finished, tmp_path, tiny_corpus):
+    folder, _ = finished
+    save_arrays(tmp_path / STATE, change(load_arrays(folder / STATE)))
+    with pytest.raises(ValueError, match=r"\A[^\n]*state\.npz: [^\n]+\Z"):
+        fit(Run.untrained(folder).model, tiny_corpus, config(epochs=2), tmp_path, resume=True)
+
+
+def test_a_truncated_or_missing_state_is_named(finished, tmp_path, tiny_corpus):
+    folder, _ = finished
+    model = Run.untrained(folder).model
+    with pytest.raises(ValueError, match=r"\A[^\n]*state\.npz: missing[^\n]*\Z"):
+        fit(model, tiny_corpus, config(epochs=2), tmp_path, resume=True)
+    (tmp_path / STATE).write_bytes((folder / STATE).read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"\A[^\n]*state\.npz: [^\n]+\Z"):
+        fit(model, tiny_corpus, config(epochs=2), tmp_path, resume=True)
+
+
+def test_a_state_of_another_optimizer_is_refused(finished, tiny_corpus):
+    folder, _ = finished
+    with pytest.raises(ValueError, match=r"state\.npz: [^\n]+\Z"):
+        fit(
+            Run.untrained(folder).model,
+            tiny_corpus,
+            config(epochs=3, optimizer="sgd"),
+            folder,
+            resume=True,
+        )
+
+
+# A whole training, compiled
+
+
+def test_a_tiny_corpus_is_learnt(trained):
+    history = trained.history
+    assert history["valid_bound"][0] > 40
+    assert min(history["valid_bound"]) < 6
+    assert history["valid_key_accuracy"][-1] == 1
+    assert history["train_bound"][-1] < history["train_bound"][0] / 5
+
+
+def test_history_has_a_row_for_each_epoch(trained):
+    history = trained.history
+    assert list(history) == [
+        "epoch",
+        "train_bound",
+        "valid_bound",
+        "valid_reconstruction",
+        "valid_kl_z",
+        "valid_kl_w",
+        "valid_key_accuracy",
+    ]
+    assert history["epoch"] == list(range(1, len(history["epoch"]) + 1))
+    for column in history.values():
+        assert len(column) == len(history["epoch"])
+    rows = np.array([history[f"valid_{n}"] for n in ("reconstruction", "kl_z", "kl_w")])
+    np.testing.assert_allclose(rows.sum(axis=0), history["valid_bound"])
+
+
+def test_model_and_folder_hold_the_weights_of_the_best_bound(trained, tiny_corpus):
+    loaded = load_run(trained.folder).model
+    for model in (trained.model, loaded):
+        bound = score(model, frames(tiny_corpus, "valid"), seed=0)["bound"]
+        assert bound == min(trained.history["valid_bound"])
+
+
+def test_tensorboard_logs_hold_the_history(trained):
+    values = {}
+    for path in trained.log_dir.iterdir():
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = Event.FromString(record.numpy())
+            for value in event.summary.value:
+                number = float(tf.make_ndarray(value.tensor))
+                values.setdefault(value.tag, {})[event.step] = number
+    for name, column in trained.history.items():
+        expected = dict(zip(trained.history["epoch"], column, strict=True))
+        assert values[name] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_file_in_the_way_of_the_logs(name, scripted, tmp_path, tiny_corpus):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match=r"\Alog_dir: [^\n]+\Z"):
+        fit(scripted.model, tiny_corpus, config(epochs=1), log_dir=tmp_path / name)
+
+
+def test_a_given_key_is_obeyed(trained, tiny_corpus):
+    """Notes of samples lie in the triads of the key that was asked for."""
+    heard = [
+        np.any([song.roll.any(0) for song in tiny_corpus.train if song.key == key], axis=0)
+        for key in tiny_corpus.keys
+    ]
+    seeds = np.stack([tiny_corpus.test[0].roll[:2]] * 30)  # whatever the seed's own key
+    asked = np.arange(30) % 3
+    rolls = trained.model.generate(seeds, 8, asked)
+    for k in range(3):
+        notes = rolls[asked == k].sum(axis=(0, 1))
+        shares = [notes[heard[other]].sum() / notes.sum() for other in range(3)]
+        assert np.argmax(shares) == k and shares[k] > 0.75
+
+
+def test_an_inferred_key_is_that_of_the_seed(trained, tiny_corpus):
+    for song in tiny_corpus.test:
+        whole, steps = trained.model.infer_key(song.roll)
+        assert tiny_corpus.keys[np.argmax(whole)] == song.key and steps.shape == (len(song.roll), 3)
+
+
+def test_progress_is_shown_on_demand_only(scripted, tiny_corpus, capfd):
+    scripted([3, 2])
+    assert capfd.readouterr().err == ""
+    fit(scripted.model, tiny_corpus, config(epochs=2), progress=True)
+    assert "valid 2.000 nats a step" in capfd.readouterr().err
