@@ -40,7 +40,8 @@ def main(arguments=None):
     try:
         return parsed.command(parsed) or 0
     except (ValueError, OSError) as error:
-        print(f"cvae: error: {error}".replace("\n", " "), file=sys.stderr)
+        what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+        print(f"cvae: error: {what}".replace("\n", " "), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("cvae: interrupted", file=sys.stderr)
@@ -62,7 +63,7 @@ def _import_tensorflow_quietly():
 def train(args):
     """`cvae train`: a new run, or --resume."""
     from cvae.runs import Run, load_settings
-    from cvae.training import TrainingConfig, TrainingDiverged, fit
+    from cvae.training import Trainer, TrainingConfig, TrainingDiverged
 
     folder = Path(args.model_dir) / args.name
     model_options, training_options = _options(args)
@@ -73,23 +74,20 @@ def train(args):
             raise ValueError(f"--resume: takes all but --epochs from {folder}; got also {also}")
         settings = load_settings(folder)
         config = TrainingConfig(**(settings["training"] | training_options))
-        corpus = load_corpus(settings["corpus"])
-        run = Run.untrained(folder)
+        corpus, run = _corpus_of(settings), Run.untrained(folder)
     else:
         config = TrainingConfig(**training_options)
         corpus = load_corpus(args.corpus, key_classes=args.key_classes)
-        run = Run.create(
-            folder,
-            args.model,
-            corpus,
-            dataclasses.asdict(config),
-            overwrite=args.overwrite,
-            seed=config.seed,
-            **model_options,
-        )
-    log_dir = Path(args.log_dir or folder / "logs") if args.log else None
+        options = {"seed": config.seed} | model_options
+        training = dataclasses.asdict(config)
+        run = Run.plan(folder, args.model, corpus, training, args.overwrite, **options)
+    trainer = Trainer(run.model, corpus, config, folder)
+    if args.resume:
+        trainer.load_state()
+    else:
+        run.start()
     try:
-        history = fit(run.model, corpus, config, folder, resume=args.resume, log_dir=log_dir)
+        history = trainer.run((args.log_dir or folder / "logs") if args.log else None)
     except TrainingDiverged as error:
         print(f"cvae: error: {error}", file=sys.stderr)
         return 1
@@ -113,7 +111,7 @@ def sample(args):
     if args.seed_file:
         seeds = [read_midi(args.seed_file)]
     else:
-        corpus = load_corpus(args.corpus or run.settings["corpus"])
+        corpus = _corpus_of(run.settings, args.corpus)
         songs = [song.roll for song in corpus.split(args.split)]
         chosen = np.random.default_rng(args.seed).integers(len(songs), size=args.n)
         seeds = [songs[i] for i in chosen]
@@ -151,7 +149,7 @@ def evaluate(args):
     from cvae.runs import load_run
 
     run = load_run(args.name, args.model_dir)
-    corpus = _with_keys(load_corpus(args.corpus or run.settings["corpus"]), run)
+    corpus = _with_keys(_corpus_of(run.settings, args.corpus), run)
     result = {"model": run.settings["model"]}
     result |= scores(run.model, corpus, args.split, args.seed, args.draws)
     _print(result, args.json)
@@ -175,6 +173,12 @@ def corpus_build(args):
 def corpus_info(args):
     """`cvae corpus info`: what a corpus holds."""
     _print(corpus_statistics(load_corpus(args.name)), args.json)
+
+
+def _corpus_of(settings, name=None):
+    """The corpus of a run, or another, with its keys called as in the run."""
+    minor = any(parse_key(key).mode == "minor" for key in settings["keys"])
+    return load_corpus(name or settings["corpus"], "major-minor" if minor else "relative-major")
 
 
 def _with_keys(corpus, run):
@@ -334,7 +338,7 @@ def _add_sample(p):
     which = p.add_mutually_exclusive_group()
     which.add_argument("--key", help='for example "E- major"; inferred from the seed if not given')
     which.add_argument("--infer-key", action="store_true", help="infer the key from the seed")
-    p.add_argument("--certainty", type=float, default=0.5, help="of the given key in w; at most 1")
+    p.add_argument("--certainty", type=float, default=0.5, help="of the given key, 0 to 1")
     p.add_argument("--w-from", default="mean", help="inferred w: mean, sample or discrete")
     p.add_argument("--z-from", default="prior", help="prior, or posterior (the original's)")
     p.add_argument(

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from cvae.music.keys import CIRCLE_OF_FIFTHS, Key, parse_key, scale_mask
@@ -105,7 +106,10 @@ def plot_roll(
     ax.set_axisbelow(True)
     ax.set_title(title or "", loc="left", size="medium")
     if key is not None:  # above the notes, where it covers none
-        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderpad=0.2)
+        # Made by hand: bars that are not there have no colour.
+        handles = [Patch(edgecolor="black", linewidth=0.5, **style) for _, style in groups]
+        place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 2}
+        ax.legend(handles=handles, frameon=False, borderpad=0.2, **place)
     return ax
 
 

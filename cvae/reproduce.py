@@ -6,6 +6,7 @@ validation split. Results are written to ``data/results/EXPERIMENT.json``.
 """
 
 import dataclasses
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -17,21 +18,21 @@ from cvae.evaluation import evaluate, sample_statistics
 from cvae.music import load_corpus, windows
 from cvae.paths import data_folder
 from cvae.progress import progress_bar
-from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_run, write_atomically
+from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_run, load_settings, write_atomically
 from cvae.training import TrainingConfig, fit
 
 __all__ = ["EXPERIMENTS", "reproduce"]
 
 SEEDS = (0, 1, 2)
 SAMPLES, SEED_STEPS, STEPS = 500, 16, 64
-CERTAINTIES = (0.3, 0.4, 0.5, 0.7, 1.0)
+CERTAINTIES = (0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 
 VAE = {"use_x_prev": True, "latent_dim": 16, "hidden_dim": 256, "dropout": 0.1}
-CL_VAE = VAE | {"hidden_class_dim": 256, "class_dropout": 0.4}
+CL_VAE = VAE | {"hidden_class_dim": 256, "class_dropout": 0.4, "w_log_var_prior": -1.0}
 ORIGINAL = {"use_x_prev": True, "latent_dim": 4}
 TRAINING = {
-    "epochs": 300,
-    "patience": 30,
+    "epochs": 150,
+    "patience": 20,
     "batch_size": 200,
     "learning_rate": 2e-3,
     "transpose": 6,
@@ -48,16 +49,16 @@ EXPERIMENTS = {
         _row("cl-vae", "jsb-original", CL_VAE, **TRAINING, class_weight=weight)
         for weight in (0.01, 0.03, 0.1, 0.3, 1.0)
     ],
+    "corpora": [
+        _row(model, corpus, options, **TRAINING)
+        for corpus in ("jsb", "jsb-c")
+        for model, options in (("vae", VAE), ("cl-vae", CL_VAE))
+    ],
     # The original's sizes and settings, and what each change of ours adds to them.
     "changes": [
         _row("cl-vae", "jsb-original", ORIGINAL | {"coordinates": "additive"}),
         _row("cl-vae", "jsb-original", ORIGINAL),
         _row("cl-vae", "jsb-original", ORIGINAL, transpose=6),
-    ],
-    "corpora": [
-        _row(model, corpus, options, **TRAINING)
-        for corpus in ("jsb", "jsb-c")
-        for model, options in (("vae", VAE), ("cl-vae", CL_VAE))
     ],
 }
 # Runs of the first seed that come with the project, for the book to load.
@@ -91,26 +92,23 @@ def reproduce(only=None, folder="runs", quick=False):
         raise ValueError(f"only: got {only!r}, must be one of {', '.join(names)}")
     folder = Path(folder)
     target = folder if quick else data_folder()
-    chosen = [only] if only else names
-    jobs = [
-        (name, i, seed)
-        for name in chosen
-        for i in range(len(EXPERIMENTS.get(name, ())))
-        for seed in (SEEDS[:1] if quick else SEEDS)
-    ]
-    results = {name: [] for name in chosen}
-    for name, i, seed in progress_bar(jobs, unit="run"):
-        row = EXPERIMENTS[name][i]
-        if quick:
-            row = row | {"training": row["training"] | {"epochs": 2}}
-        run, corpus = _trained(folder / f"{name}-{i}-{seed}", row, seed)
-        for split in ("valid", "test"):
-            results[name].append(row | evaluate(run.model, corpus, split, seed))
-        if run.folder.name in PUBLISHED:
-            _publish(run, target / "models" / PUBLISHED[run.folder.name])
-    if "samples" in chosen:
-        results["samples"] = sample_rows(target / "models", quick=quick)
-    return [_write(target / "results" / f"{name}.json", rows) for name, rows in results.items()]
+    seeds = SEEDS[:1] if quick else SEEDS
+    chosen = {name: EXPERIMENTS.get(name, []) for name in ([only] if only else names)}
+    written = []
+    with progress_bar(total=len(seeds) * sum(map(len, chosen.values())), unit="run") as bar:
+        for name, rows in chosen.items():
+            results = sample_rows(target / "models", quick) if name == "samples" else []
+            for (i, row), seed in itertools.product(enumerate(rows), seeds):
+                if quick:
+                    row = row | {"training": row["training"] | {"epochs": 2}}
+                run, corpus = _trained(folder / f"{name}-{i}-{seed}", row, seed)
+                for split in ("valid", "test"):
+                    results.append(row | evaluate(run.model, corpus, split, seed))
+                if run.folder.name in PUBLISHED:
+                    _publish(run, target / "models" / PUBLISHED[run.folder.name])
+                bar.update()
+            written.append(_write(target / "results" / f"{name}.json", results))
+    return written
 
 
 def sample_rows(models, quick=False):
@@ -152,20 +150,13 @@ def _trained(folder, row, seed):
     """The run of a row, trained to its end."""
     config = TrainingConfig(**row["training"], seed=seed)
     corpus = load_corpus(row["corpus"])
-    if (folder / STATE).exists():
-        run, resume = Run.untrained(folder), True
-        wanted = {
-            "options": row["options"] | {"seed": seed},
-            "training": dataclasses.asdict(config),
-        }
-        if any(run.settings[field] != value for field, value in wanted.items()):
-            raise ValueError(f"{folder}: holds a run with other settings; delete it to train anew")
-    else:
-        options = row["options"] | {"seed": seed}
-        run = Run.create(
-            folder, row["model"], corpus, dataclasses.asdict(config), overwrite=True, **options
-        )
-        resume = False
+    options, training = row["options"] | {"seed": seed}, dataclasses.asdict(config)
+    run = Run.plan(folder, row["model"], corpus, training, overwrite=True, **options)
+    resume = (folder / STATE).exists()
+    if resume and load_settings(folder) != run.settings:
+        raise ValueError(f"{folder}: holds a run with other settings; delete it to train anew")
+    if not resume:
+        run.start()
     fit(run.model, corpus, config, folder, resume=resume, progress=False)
     return run, corpus
 

@@ -103,8 +103,8 @@ class Run:
     settings: dict
 
     @classmethod
-    def create(cls, folder, kind, corpus, training=None, overwrite=False, **options):
-        """Build a model for a corpus, and the folder that it will live in.
+    def plan(cls, folder, kind, corpus, training=None, overwrite=False, **options):
+        """Build a model for a corpus; nothing is written before `start`.
 
         Parameters
         ----------
@@ -122,8 +122,7 @@ class Run:
         Raises
         ------
         ValueError
-            If the folder holds a run already or cannot be written, or an option is wrong. Nothing
-            is written then.
+            If the folder holds a run already, or an option is wrong.
         """
         folder = Path(folder)
         if not overwrite and any((folder / name).exists() for name in (SETTINGS, WEIGHTS, STATE)):
@@ -140,14 +139,25 @@ class Run:
             "training": training or {},
             "version": cvae.__version__,
         }
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in (WEIGHTS, STATE):
-                (folder / name).unlink(missing_ok=True)
-            write_atomically(folder / SETTINGS, (json.dumps(settings, indent=2) + "\n").encode())
-        except OSError as error:
-            raise ValueError(f"{folder}: cannot be written: {error.strerror}") from error
         return cls(folder, model, settings)
+
+    def start(self):
+        """Make the folder, with the settings and without weights; returns the run.
+
+        Raises
+        ------
+        ValueError
+            If the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for name in (WEIGHTS, STATE):
+                (self.folder / name).unlink(missing_ok=True)
+            settings = json.dumps(self.settings, indent=2) + "\n"
+            write_atomically(self.folder / SETTINGS, settings.encode())
+        except OSError as error:
+            raise ValueError(f"{self.folder}: cannot be written: {error.strerror}") from error
+        return self
 
     @classmethod
     def untrained(cls, folder):

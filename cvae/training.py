@@ -130,19 +130,7 @@ def fit(model, corpus, config=None, folder=None, resume=False, log_dir=None, pro
     trainer = Trainer(model, corpus, config or TrainingConfig(), folder)
     if resume:
         trainer.load_state()
-    writer = log_writer(log_dir) if log_dir else None
-    epochs = range(trainer.epoch, trainer.config.epochs)
-    total = trainer.config.epochs
-    with progress_bar(show=progress, total=total, initial=trainer.epoch, unit="epoch") as bar:
-        for _ in epochs:
-            if trainer.out_of_patience:
-                break
-            row = trainer.run_epoch()
-            if writer:
-                log(writer, row)
-            bar.set_postfix_str(describe(row))
-            bar.update()
-    return trainer.finish()
+    return trainer.run(log_dir, progress)
 
 
 class Trainer:
@@ -268,7 +256,17 @@ class Trainer:
         if not self.epoch:
             raise ValueError(f"{path}: holds no history")
 
-    def finish(self):
+    def run(self, log_dir=None, progress=None):
+        """Train to the end, see `fit`; returns the history."""
+        writer = log_writer(log_dir) if log_dir else None
+        epochs = self.config.epochs
+        with progress_bar(show=progress, total=epochs, initial=self.epoch, unit="epoch") as bar:
+            while self.epoch < epochs and not self.out_of_patience:
+                row = self.run_epoch()
+                if writer:
+                    log(writer, row)
+                bar.set_postfix_str(describe(row))
+                bar.update()
         set_weights(self.model.variables, self.best_weights, "best weights")
         return self.history
 

@@ -61,9 +61,9 @@ def trained(tiny_corpus, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("trained") / "run"
     options = {"hidden_dim": 32, "hidden_class_dim": 16, "dropout": 0.1, "class_dropout": 0.1}
-    run = Run.create(folder, "cl-vae", tiny_corpus, **options)
+    run = Run.plan(folder, "cl-vae", tiny_corpus, **options).start()
     config = TrainingConfig(
-        epochs=150, batch_size=16, learning_rate=0.01, kl_anneal=20, transpose=4, patience=0
+        epochs=80, batch_size=16, learning_rate=0.02, kl_anneal=10, transpose=4, patience=0
     )
     history = fit(run.model, tiny_corpus, config, folder, log_dir=folder / "logs")
     return SimpleNamespace(

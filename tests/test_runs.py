@@ -45,7 +45,7 @@ def save(run):
 @pytest.fixture
 def run(tmp_path, tiny_corpus):
     """A run with weights that no seed draws."""
-    run = Run.create(tmp_path / "run1", "cl-vae", tiny_corpus, {"epochs": 3}, **OPTIONS)
+    run = Run.plan(tmp_path / "run1", "cl-vae", tiny_corpus, {"epochs": 3}, **OPTIONS).start()
     rng = np.random.default_rng(0)
     for variable in run.model.trainable_variables:
         variable.assign(rng.normal(0, 0.1, variable.shape))
@@ -135,7 +135,7 @@ def test_the_settings_say_all_that_is_known(run, tiny_corpus):
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_default_options_round_trip(kind, tmp_path, tiny_corpus):
-    run = save(Run.create(tmp_path / "run", kind, tiny_corpus))
+    run = save(Run.plan(tmp_path / "run", kind, tiny_corpus).start())
     loaded = load_run(tmp_path / "run")
     np.testing.assert_array_equal(bounds(loaded.model).bound, bounds(run.model).bound)
 
@@ -180,7 +180,7 @@ def contents(folder):
 def test_an_existing_run_is_refused_and_left_alone(run, tiny_corpus):
     before = contents(run.folder)
     with pytest.raises(ValueError, match=r"\A[^\n]*run1: [^\n]*\Z"):
-        Run.create(run.folder, "vae", tiny_corpus)
+        Run.plan(run.folder, "vae", tiny_corpus).start()
     assert contents(run.folder) == before
 
 
@@ -188,13 +188,13 @@ def test_an_existing_run_is_refused_and_left_alone(run, tiny_corpus):
 def test_what_is_left_of_a_run_is_a_run_too(name, tmp_path, tiny_corpus):
     (tmp_path / name).write_bytes(b"precious")
     with pytest.raises(ValueError, match="run"):
-        Run.create(tmp_path, "vae", tiny_corpus)
+        Run.plan(tmp_path, "vae", tiny_corpus).start()
     assert (tmp_path / name).read_bytes() == b"precious"
 
 
 def test_overwriting_leaves_nothing_of_the_old_run(run, tiny_corpus):
     (run.folder / STATE).write_bytes(b"old")
-    new = Run.create(run.folder, "vae", tiny_corpus, overwrite=True)
+    new = Run.plan(run.folder, "vae", tiny_corpus, overwrite=True).start()
     assert set(contents(run.folder)) == {SETTINGS}
     assert isinstance(new.model, VAE)
     with pytest.raises(ValueError, match=WEIGHTS):
@@ -205,7 +205,7 @@ def test_a_wrong_option_writes_and_removes_nothing(run, tmp_path, tiny_corpus):
     before = contents(run.folder)
     for folder in (run.folder, tmp_path / "new"):
         with pytest.raises(ValueError, match="hidden_dim"):
-            Run.create(folder, "vae", tiny_corpus, overwrite=True, hidden_dim=0)
+            Run.plan(folder, "vae", tiny_corpus, overwrite=True, hidden_dim=0).start()
     assert contents(run.folder) == before
     assert not (tmp_path / "new").exists()
 
@@ -214,7 +214,7 @@ def test_a_wrong_option_writes_and_removes_nothing(run, tmp_path, tiny_corpus):
 def test_a_file_in_the_way(name, tmp_path, tiny_corpus):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ValueError, match=r"\A[^\n]*file[^\n]*cannot be written[^\n]*\Z"):
-        Run.create(tmp_path / name, "vae", tiny_corpus)
+        Run.plan(tmp_path / name, "vae", tiny_corpus).start()
     assert (tmp_path / "file").read_text() == "mine"
 
 

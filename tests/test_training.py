@@ -389,12 +389,12 @@ def test_poisoned_weights_are_noticed(tiny_corpus, tmp_path, eagerly):
 def test_resumed_training_ends_in_the_same_bits(trained, tiny_corpus, tmp_path):
     """Compiled, with all that has a state of its own: dropout, transposition, Adam, annealing."""
     assert trained.options["dropout"] and trained.config.transpose and trained.config.kl_anneal
-    half = dataclasses.replace(trained.config, epochs=50)
-    parts = Run.create(tmp_path, "cl-vae", tiny_corpus, **trained.options)
+    half = dataclasses.replace(trained.config, epochs=20)
+    parts = Run.plan(tmp_path, "cl-vae", tiny_corpus, **trained.options).start()
     first = fit(parts.model, tiny_corpus, half, tmp_path)
-    assert first["epoch"] == list(range(1, 51))
+    assert first["epoch"] == list(range(1, 21))
     for name, column in first.items():  # the same seed gave the same training
-        assert column == trained.history[name][:50]
+        assert column == trained.history[name][:20]
     resumed = Run.untrained(tmp_path)
     rest = fit(resumed.model, tiny_corpus, trained.config, tmp_path, resume=True)
 
@@ -415,7 +415,7 @@ def test_another_seed_gives_another_training(tiny_corpus, eagerly):
 @pytest.fixture(scope="module")
 def finished(tiny_corpus, tmp_path_factory):
     """Folder of a short training, and its history."""
-    run = Run.create(tmp_path_factory.mktemp("runs") / "run", "cl-vae", tiny_corpus, **SIZES)
+    run = Run.plan(tmp_path_factory.mktemp("runs") / "run", "cl-vae", tiny_corpus, **SIZES).start()
     tf.config.run_functions_eagerly(True)
     history = fit(run.model, tiny_corpus, config(epochs=2), run.folder)
     tf.config.run_functions_eagerly(False)
@@ -481,7 +481,7 @@ def test_a_state_of_another_optimizer_is_refused(finished, tiny_corpus):
 def test_a_tiny_corpus_is_learnt(trained):
     history = trained.history
     assert history["valid_bound"][0] > 40
-    assert min(history["valid_bound"]) < 6
+    assert min(history["valid_bound"]) < 8
     assert history["valid_key_accuracy"][-1] == 1
     assert history["train_bound"][-1] < history["train_bound"][0] / 5
 
@@ -539,11 +539,11 @@ def test_a_given_key_is_obeyed(trained, tiny_corpus):
     ]
     seeds = np.stack([tiny_corpus.test[0].roll[:2]] * 30)  # whatever the seed's own key
     asked = np.arange(30) % 3
-    rolls = trained.model.generate(seeds, 8, asked)
+    rolls = trained.model.generate(seeds, 8, asked, certainty=0.8)
     for k in range(3):
         notes = rolls[asked == k].sum(axis=(0, 1))
         shares = [notes[heard[other]].sum() / notes.sum() for other in range(3)]
-        assert np.argmax(shares) == k and shares[k] > 0.75
+        assert shares[k] > 0.6 and shares[k] > 2 * max(np.delete(shares, k))
 
 
 def test_an_inferred_key_is_that_of_the_seed(trained, tiny_corpus):

@@ -150,9 +150,10 @@ class LatentModel(keras.Model):
         key : int or int array (S,), optional
             Class of each sample. By default w is inferred from `seed_roll`.
         certainty : float
-            The w of a class that is given, or inferred as "discrete": `certainty` for this class,
-            the rest shared evenly by the others; above 1 / K, at most 1. 1 is the paper's one-hot
-            vector; in training w is seldom so sure, and the decoder answers with thicker chords.
+            How sure w is of a class that is given, or inferred as "discrete", from 0 to 1: a
+            mixture of its one-hot vector, with this weight, and of even probabilities. 1 is the
+            paper's one-hot vector; in training w is seldom so sure, and the decoder answers with
+            thicker chords.
         w_from : {"mean", "sample", "discrete"}
             The inferred w: mean of q(w | seed_roll), a draw from it, or its most probable class.
         z_from : {"prior", "posterior"}
@@ -178,10 +179,6 @@ class LatentModel(keras.Model):
         needed = 2 if z_from == "posterior" else 1
         seed_roll = self._checked(seed_roll, "seed_roll", ndim=3, steps=needed)
         seed_w, seed_x = np.array([[seed, 0], [seed, 1]], np.int32)
-        if self.classes and not 1 / self.classes < certainty <= 1:
-            raise ValueError(
-                f"certainty: got {certainty}, must be above 1 / {self.classes} and at most 1"
-            )
         w = self._choose_w(seed_roll, key, certainty, w_from, seed_w)
         return self._roll_out(seed_roll[:, -2:], w, seed_x, int(steps), z_from).numpy() > 0
 
@@ -203,7 +200,9 @@ class LatentModel(keras.Model):
         return mean if w_from == "mean" else self._w_of(tf.argmax(mean, axis=-1), certainty)
 
     def _w_of(self, key, certainty):
-        return tf.one_hot(key, self.classes, certainty, (1 - certainty) / (self.classes - 1))
+        if not isinstance(certainty, Real) or not 0 <= certainty <= 1:
+            raise ValueError(f"certainty: got {certainty!r}, must be from 0 to 1")
+        return certainty * tf.one_hot(key, self.classes) + (1 - certainty) / self.classes
 
     @tf.function(jit_compile=True)
     def _roll_out(self, seed_roll, w, seed, steps, z_from):

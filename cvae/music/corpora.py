@@ -123,7 +123,7 @@ def load_corpus(name_or_path: str | Path, key_classes: str = "relative-major") -
         return _make_corpus(name, _read_original(), key_classes)
     path = Path(name_or_path)
     if path.is_file():
-        return _make_corpus(path.stem, _read_pickle(path), key_classes)
+        return _make_corpus(str(path), _read_pickle(path), key_classes)
     raise ValueError(
         f"corpus: {name!r} is neither one of {', '.join(CORPORA)} nor the path of a pickle"
     )

@@ -194,8 +194,25 @@ SEED_ROLL = np.random.default_rng(5).integers(0, 2, (1, 3, P)).astype(np.float32
 def test_a_given_key_is_a_one_hot_w(transparent, eagerly):
     keys = [0, 3, 4, 1]
     for z_from in ("prior", "posterior"):
-        got = transparent.generate(np.repeat(SEED_ROLL, 4, 0), 6, keys, z_from=z_from)
+        seeds = np.repeat(SEED_ROLL, 4, 0)
+        got = transparent.generate(seeds, 6, keys, certainty=1, z_from=z_from)
         np.testing.assert_array_equal(got, np.repeat(np.eye(P, dtype=bool)[keys][:, None], 6, 1))
+
+
+@pytest.mark.parametrize("certainty", [0, 0.4, 0.9])
+def test_certainty_of_a_given_key(transparent, eagerly, certainty):
+    seeds = np.repeat(SEED_ROLL, 2000, 0)
+    got = transparent.generate(seeds, 3, 1, certainty=certainty).mean(axis=(0, 1))
+    expected = np.full(P, (1 - certainty) / P)
+    expected[1] += certainty
+    np.testing.assert_allclose(got, expected, atol=0.03)
+
+
+@pytest.mark.parametrize("certainty", [-0.1, 1.1, float("nan"), "high"])
+@pytest.mark.parametrize("arguments", [{"key": 1}, {"w_from": "discrete"}])
+def test_a_certainty_that_is_no_share(transparent, certainty, arguments):
+    with pytest.raises(ValueError, match=r"\Acertainty: [^\n]+\Z"):
+        transparent.generate(SEED_ROLL, 2, certainty=certainty, **arguments)
 
 
 def test_w_from_mean_discrete_and_sample(transparent, eagerly):
@@ -206,7 +223,7 @@ def test_w_from_mean_discrete_and_sample(transparent, eagerly):
     got = transparent.generate(seeds, 3, w_from="mean")
     np.testing.assert_allclose(got.mean(axis=(0, 1)), q.mean(), atol=0.04)
 
-    got = transparent.generate(seeds[:3], 3, w_from="discrete")
+    got = transparent.generate(seeds[:3], 3, w_from="discrete", certainty=1)
     assert np.all(got == np.eye(P, dtype=bool)[np.argmax(q.mean())])
 
     # One draw of w for each sample, kept through its steps: the spread between the samples'
@@ -222,7 +239,7 @@ def test_w_from_mean_discrete_and_sample(transparent, eagerly):
 def test_w_is_inferred_from_each_samples_own_seed(shaken, eagerly):
     transparent = shaken(Transparent(classes=P, pitches=P), scale=2)
     seeds = np.eye(P, dtype=np.float32)[:, None]  # in each a pitch of its own
-    got = transparent.generate(seeds, 2, w_from="discrete")
+    got = transparent.generate(seeds, 2, w_from="discrete", certainty=1)
     best = [np.argmax(transparent.infer_key(roll).whole) for roll in seeds]
     assert len(set(best)) > 1
     np.testing.assert_array_equal(got[:, 0], np.eye(P, dtype=bool)[best])

@@ -1,0 +1,182 @@
+"""The command line: what it does, and what bad input gets."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from cvae.cli import main
+from cvae.music import roll_to_notes
+from cvae.music.midi import read_midi, write_midi
+
+SHORT = {"C major": "C", "E major": "E", "A- major": "A-"}
+SMALL = "--hidden_dim 8 --hidden-class-dim 8 --batch-size 16 --epochs 2 --latent-dim 3".split()
+
+
+@pytest.fixture(scope="module")
+def place(tiny_corpus, tmp_path_factory):
+    """A folder with the tiny corpus as the original's pickle, and a trained run."""
+    folder = tmp_path_factory.mktemp("cli")
+    data = {}
+    for split in ("train", "valid", "test"):
+        songs = tiny_corpus.split(split)
+        data[split] = [[list(step) for step in roll_to_notes(song.roll)] for song in songs]
+        data[f"{split}_key"] = [SHORT[song.key] for song in songs]
+    (folder / "tiny.pickle").write_bytes(pickle.dumps(data, protocol=2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        # The original's own spellings.
+        assert main(["train", "run1", "--train_file", "tiny.pickle", "--use_x_prev", *SMALL]) == 0
+    return folder
+
+
+@pytest.fixture
+def cvae(place, monkeypatch, capfd):
+    """Run a command in the folder: status, standard output, standard error."""
+    monkeypatch.chdir(place)
+
+    def run(line):
+        try:
+            status = main([word.replace("~", " ") for word in line.split()])
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capfd.readouterr()
+
+    return run
+
+
+def test_train_writes_a_run(place):
+    settings = json.loads((place / "runs/run1/settings.json").read_text())
+    assert settings["model"] == "cl-vae"
+    assert settings["options"]["latent_dim"] == 3
+    assert settings["options"]["use_x_prev"] is True
+    assert settings["training"]["batch_size"] == 16
+    assert settings["corpus"] == "tiny.pickle"
+
+
+def test_sample_writes_midi_and_sound(cvae, place):
+    status, out, _ = cvae("sample run1 -n 2 -t 8 --infer-key --seed-steps 4 --sample-dir a")
+    assert status == 0
+    assert out.split() == ["a/run1_0.mid", "a/run1_1.mid"]
+    assert (place / "a/run1_1.mp3").stat().st_size > 1000
+    assert read_midi(place / "a/run1_0.mid").shape == (8, 88)
+
+
+def test_sample_in_a_key_from_a_file(cvae, place):
+    seed = np.zeros((4, 88), bool)
+    seed[:, [39, 43, 46]] = True
+    write_midi(seed, place / "seed.mid")
+    line = "sample run1 --key A-~major --seed-file seed.mid --seed-steps 4 --audio none"
+    assert cvae(f"{line} --sample-dir b")[0] == 0
+    assert cvae(f"{line} --sample-dir c")[0] == 0
+    same = (place / "b/run1_0.mid").read_bytes() == (place / "c/run1_0.mid").read_bytes()
+    assert same, "the same seed gives the same sample"
+
+
+def test_the_original_names_the_files_and_the_model_apart(cvae, place):
+    line = "sample outfile --model_file runs/run1 --seed-steps 1 --infer_w --use_z_prior -t 4"
+    assert cvae(f"{line} --audio none --sample_dir d")[0] == 0
+    assert (place / "d/outfile_0.mid").exists()
+
+
+def test_evaluate_prints_one_json_object(cvae):
+    status, out, err = cvae("evaluate run1 --json --draws 1")
+    result = json.loads(out)
+    names = "model corpus split seed bound reconstruction kl_z kl_w key_accuracy songs steps"
+    assert list(result) == names.split()
+    assert (status, err) == (0, "")
+    parts = result["reconstruction"] + result["kl_z"] + result["kl_w"]
+    assert result["bound"] == pytest.approx(parts)
+    assert (result["songs"], result["split"]) == (3, "test")
+    assert cvae("evaluate runs/run1 --json --draws 1")[1] == out, "by path as by name"
+
+
+def test_resume_goes_on(cvae, place):
+    assert cvae("train run1 --resume --epochs 3")[0] == 0
+    assert len(np.load(place / "runs/run1/state.npz")["history/epoch"]) == 3
+
+
+def test_corpus_info(cvae):
+    status, out, _ = cvae("corpus info tiny.pickle --json")
+    assert status == 0
+    assert json.loads(out)["train"]["songs"] == 8
+
+
+def test_help_shows_every_default(cvae):
+    from cvae.runs import model_options
+    from cvae.training import TrainingConfig
+
+    status, out, _ = cvae("train --help")
+    assert status == 0
+    words = " ".join(out.split())
+    for name in {*model_options("cl-vae"), *vars(TrainingConfig())} - {"classes"}:
+        option = words.rpartition(f"--{name.replace('_', '-')} ")[2]
+        assert "(default:" in option.partition(" --")[0], name
+
+
+BAD = {
+    "train run2 --model bvae": "bvae",
+    "train run2 --corpus nowhere": "nowhere",
+    "train run2 --corpus tiny.pickle --latent-dim 0": "latent_dim",
+    "train run2 --corpus tiny.pickle --batch_size -1": "batch_size",
+    "train run2 --corpus tiny.pickle --batch-size many": "many",
+    "train run2 --corpus tiny.pickle --optimizer sgdd": "sgdd",
+    "train run2 --corpus tiny.pickle --model vae --class-dropout .1": "class_dropout",
+    "train run2 --corpus tiny.pickle --use-x-prev --predict-next": "predict_next",
+    "train run2 --corpus tiny.pickle --pitches 60": "pitches",
+    "train run2 --corpus tiny.pickle --batch-size 8 --model-dir tiny.pickle": "tiny.pickle",
+    "train run1 --corpus tiny.pickle": "--overwrite or --resume",
+    "train run1 --resume --latent-dim 2": "latent_dim",
+    "train run9 --resume": "run9",
+    "train ../run2 --corpus tiny.pickle --key-classes minor": "minor",
+    "sample run9": "run9",
+    "sample run1 --key H": "H",
+    "sample run1 --key D~major": "C major, E major, A- major",
+    "sample run1 -n 0": "n",
+    "sample run1 -t 0": "t",
+    "sample run1 --seed-steps 500 --sample-dir e": "500",
+    "sample run1 --seed-steps 1 --z-from posterior --sample-dir e": "at least 2 steps",
+    "sample run1 --seed-file tiny.pickle": "tiny.pickle",
+    "sample run1 --seed-file nowhere.mid": "nowhere.mid",
+    "sample run1 --key C --infer-key": "not allowed with",
+    "sample run1 --key C --seed-steps 2 --certainty 2 --sample-dir e": "certainty",
+    "sample run1 --seed-steps 2 --w-from median --sample-dir e": "median",
+    "sample run1 --seed-steps 2 --sample-dir tiny.pickle": "tiny.pickle",
+    "evaluate run9": "run9",
+    "evaluate run1 --split exam": "exam",
+    "evaluate run1 --draws 0": "draws",
+    "evaluate run1 --corpus jsb": "keys that the model lacks",
+    "evaluate tiny.pickle": "tiny.pickle",
+    "corpus info nowhere": "nowhere",
+    "corpus build nowhere": "nowhere",
+    "reproduce --only everything": "everything",
+    "dance": "dance",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_is_one_line_and_status_2(cvae, place, line):
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
+    status, out, err = cvae(line)
+    assert status == 2, out
+    assert err.count("\n") == 1 and "error" in err
+    assert BAD[line] in err
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "foreign"])
+def test_damaged_weights_are_one_line_and_status_2(cvae, place, damage):
+    weights = place / "runs/run1/weights.npz"
+    good = weights.read_bytes()
+    try:
+        if damage == "missing":
+            weights.unlink()
+        else:
+            bad = {"empty": b"", "truncated": good[:-50], "foreign": b"not weights" * 99}[damage]
+            weights.write_bytes(bad)
+        status, _, err = cvae("evaluate run1")
+        assert (status, err.count("\n")) == (2, 1)
+        assert "weights.npz" in err
+    finally:
+        weights.write_bytes(good)
