@@ -76,7 +76,7 @@ class LatentModel(keras.Model):
         return nothing(tf.shape(x)[:-1])
 
     def elbo(self, x, x_prev, key, seed):
-        """Evidence lower bound (Hennig et al. 2017, eq. 9), with one sample of q(w, z | x).
+        """Evidence lower bound (Hennig et al. 2017), with one sample of q(w, z | x).
 
         Parameters
         ----------

@@ -28,7 +28,7 @@ class ClassifyingVAE(VAE):
     class_dropout : float
         Share of them dropped in training, in [0, 1).
     w_log_var_prior : float
-        Log of v, the prior variance of each log-ratio of w.
+        Log of v, the prior variance of each coordinate of w.
     coordinates : {"isometric", "additive"}
         Of the logistic normals, see `LogisticNormal`. The paper's are additive: there the key that
         happens to be the last is hardly ever recognised.
@@ -37,7 +37,7 @@ class ClassifyingVAE(VAE):
 
     References
     ----------
-    Hennig, Umakantha & Williamson (2017), arXiv 1711.07050, section 3 and eq. 9.
+    Hennig, Umakantha & Williamson (2017), arXiv 1711.07050.
     """
 
     def __init__(

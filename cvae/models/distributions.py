@@ -55,7 +55,7 @@ class LogisticNormal(tfd.TransformedDistribution):
     Aitchison & Shen (1980), Logistic-normal distributions: some properties and uses, Biometrika 67.
     Egozcue et al. (2003), Isometric logratio transformations for compositional data analysis,
     Mathematical Geology 35.
-    Hennig, Umakantha & Williamson (2017), arXiv 1711.07050, section 3.
+    Hennig, Umakantha & Williamson (2017), arXiv 1711.07050.
     """
 
     def __init__(
@@ -85,11 +85,14 @@ class LogisticNormal(tfd.TransformedDistribution):
         # The bijector's own inverse gives NaN (0 * inf) in a corner. Bounded from below, w has
         # a very low but finite log-density there.
         log_w = tf.math.log(tf.maximum(w, np.finfo(w.dtype.as_numpy_dtype).tiny))
-        log_ratios = log_w[..., :-1] - log_w[..., -1:]
-        density = self.distribution
+        log_volume = -tf.reduce_sum(log_w, axis=-1)  # |d additive log-ratios / d w|
         if self.coordinates == "isometric":
-            density = isometric_to_additive(density)(density)
-        return density.log_prob(log_ratios) - tf.reduce_sum(log_w, axis=-1)
+            basis = tf.constant(isometric_basis(w.shape[-1]), w.dtype)
+            y = tf.linalg.matvec(basis, log_w, transpose_a=True)
+            log_volume -= 0.5 * np.log(w.shape[-1])  # |d isometric / d additive| = K**-0.5
+        else:
+            y = log_w[..., :-1] - log_w[..., -1:]
+        return self.distribution.log_prob(y) + log_volume
 
     def _mode(self):
         return self.bijector.forward(self.distribution.mean())
@@ -123,16 +126,18 @@ def check_coordinates(coordinates):
         raise ValueError(f"coordinates: got {coordinates!r}, must be one of {allowed}")
 
 
+def isometric_basis(classes):
+    """Helmert's orthonormal basis V of the vectors that sum to 0: (K, K - 1)."""
+    sizes = np.arange(1, classes)  # contrasts of the first k classes with the next
+    contrasts = np.tril(np.ones((classes, classes)), -1)[1:] - np.diag(sizes, 1)[:-1]
+    return (contrasts / np.sqrt(sizes * (sizes + 1))[:, None]).T
+
+
 def isometric_to_additive(normal):
-    """The linear bijector from isometric to additive log-ratios, for K - 1 of a normal's event."""
-    classes = normal.event_shape[-1] + 1
-    sizes = np.arange(1, classes)  # Helmert contrasts: the first k classes against the next
-    basis = np.tril(np.ones((classes, classes)), -1)[1:] - np.diag(sizes, 1)[:-1]
-    basis /= np.sqrt(sizes * (sizes + 1))[:, None]  # (K - 1, K), orthonormal rows
-    matrix = (basis[:, :-1] - basis[:, -1:]).T
-    operator = tf.linalg.LinearOperatorFullMatrix(
-        tf.constant(matrix, normal.dtype), is_non_singular=True
-    )
+    """The linear bijector from isometric to additive log-ratios, for a normal's event (K - 1,)."""
+    basis = isometric_basis(normal.event_shape[-1] + 1)
+    matrix = tf.constant(basis[:-1] - basis[-1:], normal.dtype)
+    operator = tf.linalg.LinearOperatorFullMatrix(matrix, is_non_singular=True)
     return tfb.ScaleMatvecLinearOperator(operator)
 
 

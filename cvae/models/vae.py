@@ -45,7 +45,7 @@ class VAE(LatentModel):
 
     References
     ----------
-    Kingma & Welling (2014), arXiv 1312.6114. Hennig et al. (2017), arXiv 1711.07050, section 2.
+    Kingma & Welling (2014), arXiv 1312.6114. Hennig et al. (2017), arXiv 1711.07050.
     """
 
     def __init__(
