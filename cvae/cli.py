@@ -73,7 +73,10 @@ def train(args):
             also = ", ".join(sorted(given)) or "overwrite"
             raise ValueError(f"--resume: takes all but --epochs from {folder}; got also {also}")
         settings = load_settings(folder)
-        config = TrainingConfig(**(settings["training"] | training_options))
+        try:
+            config = TrainingConfig(**(settings["training"] | training_options))
+        except TypeError as error:
+            raise ValueError(f"{folder}: settings.json, training: {error}") from None
         corpus, run = _corpus_of(settings), Run.untrained(folder)
     else:
         config = TrainingConfig(**training_options)
@@ -91,8 +94,9 @@ def train(args):
     except TrainingDiverged as error:
         print(f"cvae: error: {error}", file=sys.stderr)
         return 1
-    best = min(history["valid_bound"])
-    print(f"{folder}: {len(history['epoch'])} epochs, best validation bound {best:.3f} nats a step")
+    bounds, best = history["valid_bound"], trainer.best_epoch
+    best = len(bounds) - 1 if best is None else best
+    print(f"{folder}: {len(bounds)} epochs, validation bound {bounds[best]:.3f} nats a step")
 
 
 def sample(args):
@@ -288,7 +292,7 @@ def _add_train(p):
     p.add_argument("--model-dir", default="runs", help="where the runs are")
     p.add_argument("--overwrite", action="store_true", help="replace an existing run")
     p.add_argument("--resume", action="store_true", help="go on with an interrupted run")
-    p.add_argument("--log", action="store_true", help="write TensorBoard logs")
+    p.add_argument("--log", action="store_true", help="write logs for TensorBoard (not installed)")
     p.add_argument("--log-dir", help="where to (default: in the run's folder)")
     from cvae.models import MODELS
     from cvae.runs import model_options

@@ -65,14 +65,15 @@ def check_match(model, corpus):
         )
 
 
-def score(model, data, seed):
+def score(model, data, seed, draw=0):
     """Bound and key accuracy, one posterior sample a step.
 
     Parameters
     ----------
     model : LatentModel
     data : Frames
-    seed : int
+    seed, draw : int
+        Each pair gives other posterior samples.
 
     Returns
     -------
@@ -81,9 +82,10 @@ def score(model, data, seed):
         most probable class is the true one (NaN for a model without classes).
     """
     parts = []
-    for i, start in enumerate(range(0, len(data.x), CHUNK)):
+    starts = range(0, len(data.x), CHUNK)
+    for i, start in enumerate(starts):
         chunk = (array[start : start + CHUNK] for array in data)
-        parts.append(_terms(model, *chunk, np.array([seed, i], np.int32)))
+        parts.append(_terms(model, *chunk, np.array([seed, draw * len(starts) + i], np.int32)))
     log_likelihood, kl_z, kl_w, right = np.concatenate(parts, axis=1).mean(axis=1, dtype=float)
     return {
         "bound": kl_z + kl_w - log_likelihood,
@@ -100,8 +102,7 @@ def _terms(model, x, x_prev, key, seed):
     elbo = model.elbo(x, x_prev, key, seed)
     right = tf.fill(tf.shape(key), np.nan)
     if model.classes:
-        observed = x_prev if model.predict_next else x
-        guess = tf.argmax(model.posterior_w(observed).mode(), axis=-1, output_type=key.dtype)
+        guess = tf.argmax(model.posterior_w(x).mode(), axis=-1, output_type=key.dtype)
         right = tf.cast(guess == key, tf.float32)
     return tf.stack([elbo.log_likelihood, elbo.kl_z, elbo.kl_w, right])
 
@@ -135,7 +136,7 @@ def evaluate(model, corpus, split="test", seed=0, draws=10):
     check_sizes(draws=draws)
     check_match(model, corpus)
     data = frames(corpus, split)
-    rows = [score(model, data, seed + draw) for draw in range(draws)]
+    rows = [score(model, data, seed, draw) for draw in range(draws)]
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     means.pop("key_accuracy")
     return {
