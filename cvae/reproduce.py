@@ -21,11 +21,11 @@ from cvae.progress import progress_bar
 from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_run, load_settings, write_atomically
 from cvae.training import TrainingConfig, fit
 
-__all__ = ["EXPERIMENTS", "reproduce"]
+__all__ = ["EXPERIMENTS", "reproduce", "summary"]
 
 SEEDS = (0, 1, 2)
 SAMPLES, SEED_STEPS, STEPS = 500, 16, 64
-CERTAINTIES = (0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+CERTAINTIES = (0.2, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0)
 
 VAE = {"use_x_prev": True, "latent_dim": 16, "hidden_dim": 256, "dropout": 0.1}
 CL_VAE = VAE | {"hidden_class_dim": 256, "class_dropout": 0.4, "w_log_var_prior": -1.0}
@@ -144,6 +144,40 @@ def sample_rows(models, quick=False):
                 row = {"split": split, "model": "cl-vae", "key": key, "certainty": certainty}
                 rows.append(row | statistics)
     return rows
+
+
+def summary(experiment, split="test"):
+    """Means and spreads over the seeds of an experiment's stored results.
+
+    Parameters
+    ----------
+    experiment : str
+    split : {"valid", "test"}
+
+    Returns
+    -------
+    list of dict
+        For each row: model, corpus, options, training, seeds, and (mean, standard deviation) of
+        bound, reconstruction, kl_z, kl_w and key_accuracy (from one step; None without classes).
+    """
+    path = data_folder() / "results" / f"{experiment}.json"
+    grouped = {}
+    for row in json.loads(path.read_text())["rows"]:
+        if row["split"] == split:
+            settings = {name: row[name] for name in ("model", "corpus", "options", "training")}
+            grouped.setdefault(json.dumps(settings), []).append(row)
+    result = []
+    for settings, rows in grouped.items():
+        row = json.loads(settings) | {"seeds": [row["seed"] for row in rows]}
+        for name in ("bound", "reconstruction", "kl_z", "kl_w"):
+            row[name] = _spread([row[name] for row in rows])
+        accuracy = [row["key_accuracy"].get("1") for row in rows]
+        result.append(row | {"key_accuracy": None if None in accuracy else _spread(accuracy)})
+    return result
+
+
+def _spread(values):
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def _trained(folder, row, seed):
