@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cvae.music import Corpus, corpus_statistics, load_corpus, parse_key
+from cvae.music import corpus_statistics, load_corpus
 
 __all__ = ["main"]
+
+CHOICES = {"model": "cl-vae", "corpus": "jsb", "key_classes": "relative-major"}
 
 # The original code's spellings; `-` and `_` are the same in any option.
 ORIGINAL_SPELLINGS = {
@@ -28,6 +30,7 @@ ORIGINAL_SPELLINGS = {
     "--do-log": "--log",
     "--infer-w": "--infer-key",
     "--model-file": "--run",
+    "-i": "--run",
 }
 
 
@@ -39,8 +42,13 @@ def main(arguments=None):
     parsed = _parser(arguments).parse_args(arguments)
     try:
         return parsed.command(parsed) or 0
-    except (ValueError, OSError) as error:
-        what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError, MemoryError) as error:
+        what = str(error) or "not enough memory"
+        if isinstance(error, OSError) and error.filename:
+            what = f"{error.filename}: {error.strerror}"
         print(f"cvae: error: {what}".replace("\n", " "), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -50,11 +58,16 @@ def main(arguments=None):
 
 def _import_tensorflow_quietly():
     """Keep TensorFlow's greeting, which its C++ code writes past Python, from the user."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     stderr = os.dup(2)
     try:
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), 2)
+            import tensorflow
+
             import cvae.training  # noqa: F401
+
+            tensorflow.zeros(1)  # looks for a GPU, and complains if there is none
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
@@ -66,31 +79,45 @@ def train(args):
     from cvae.training import Trainer, TrainingConfig, TrainingDiverged
 
     folder = Path(args.model_dir) / args.name
-    model_options, training_options = _options(args)
+    given = vars(args).get("options", {})
+    of_training = {field.name for field in dataclasses.fields(TrainingConfig)}
+    training_options = {name: given[name] for name in given if name in of_training}
+    model_options = {name: given[name] for name in given if name not in of_training}
+    chosen = {name: model_options.pop(name, default) for name, default in CHOICES.items()}
+    if training_options.get("optimizer") == "adam-wn":
+        raise ValueError(
+            "optimizer: adam-wn, the original's weight-normalised Adam, was dropped; adam is its "
+            "plain form (data/results/weight-norm.json has the difference)"
+        )
     if args.resume:
-        given = set(model_options) | set(training_options) - {"epochs"}
-        if given or args.overwrite:
-            also = ", ".join(sorted(given)) or "overwrite"
+        also = set(given) - {"epochs"} | ({"overwrite"} if args.overwrite else set())
+        if also:
+            also = ", ".join(sorted(also))
             raise ValueError(f"--resume: takes all but --epochs from {folder}; got also {also}")
         settings = load_settings(folder)
         try:
             config = TrainingConfig(**(settings["training"] | training_options))
         except TypeError as error:
             raise ValueError(f"{folder}: settings.json, training: {error}") from None
-        corpus, run = _corpus_of(settings), Run.untrained(folder)
+        run = Run.untrained(folder)
+        corpus = run.corpus()
     else:
         config = TrainingConfig(**training_options)
-        corpus = load_corpus(args.corpus, key_classes=args.key_classes)
+        corpus = load_corpus(chosen["corpus"], key_classes=chosen["key_classes"])
         options = {"seed": config.seed} | model_options
         training = dataclasses.asdict(config)
-        run = Run.plan(folder, args.model, corpus, training, args.overwrite, **options)
+        run = Run.plan(folder, chosen["model"], corpus, training, args.overwrite, **options)
     trainer = Trainer(run.model, corpus, config, folder)
+    if args.log or args.log_dir:
+        trainer.log_to(Path(args.log_dir) / args.name if args.log_dir else folder / "logs")
     if args.resume:
         trainer.load_state()
+        run.settings["training"] = dataclasses.asdict(config)
+        run.write_settings()
     else:
         run.start()
     try:
-        history = trainer.run((args.log_dir or folder / "logs") if args.log else None)
+        history = trainer.run()
     except TrainingDiverged as error:
         print(f"cvae: error: {error}", file=sys.stderr)
         return 1
@@ -111,13 +138,14 @@ def sample(args):
     for option in ("n", "t", "seed_steps"):
         if getattr(args, option) < 1:
             raise ValueError(f"{option}: got {getattr(args, option)}, must be at least 1")
-    key = _class_of(args.key, run) if args.key else None
+    if not args.bpm > 0:
+        raise ValueError(f"bpm: got {args.bpm}, must be above 0")
+    key = run.key_index(args.key) if args.key else None
     if args.seed_file:
         seeds = [read_midi(args.seed_file)]
     else:
-        corpus = _corpus_of(run.settings, args.corpus)
-        songs = [song.roll for song in corpus.split(args.split)]
-        chosen = np.random.default_rng(args.seed).integers(len(songs), size=args.n)
+        songs = [song.roll for song in run.corpus(args.corpus).split(args.split)]
+        chosen = np.random.default_rng(abs(args.seed)).integers(len(songs), size=args.n)
         seeds = [songs[i] for i in chosen]
     if min(map(len, seeds)) < args.seed_steps:
         raise ValueError(
@@ -125,9 +153,10 @@ def sample(args):
         )
     seed_roll = np.stack([roll[: args.seed_steps] for roll in seeds])
     seed_roll = np.broadcast_to(seed_roll, (args.n, *seed_roll.shape[1:]))
-    paths = [Path(args.sample_dir) / f"{name}_{i}" for i in range(args.n)]
-    suffixes = (".mid", f".{args.audio}") if args.audio != "none" else (".mid",)
-    there = [p.with_suffix(s) for p in paths for s in suffixes if p.with_suffix(s).exists()]
+    names = [Path(args.sample_dir) / f"{name}_{i}" for i in range(args.n)]
+    suffixes = ("mid",) if args.audio == "none" else ("mid", args.audio)
+    files = [[Path(f"{path}.{suffix}") for suffix in suffixes] for path in names]
+    there = [path for paths in files for path in paths if path.exists()]
     if there and not args.overwrite:
         raise ValueError(f"{there[0]}: exists; choose --overwrite or another --sample-dir")
     rolls = run.model.generate(
@@ -140,11 +169,11 @@ def sample(args):
         seed=args.seed,
     )
     Path(args.sample_dir).mkdir(parents=True, exist_ok=True)
-    for path, roll in zip(paths, rolls, strict=True):
-        write_midi(roll, path.with_suffix(".mid"), bpm=args.bpm)
-        if args.audio != "none":
-            write_audio(path.with_suffix(suffixes[1]), render(roll, bpm=args.bpm))
-        print(path.with_suffix(".mid"))
+    for (midi, *sound), roll in zip(files, rolls, strict=True):
+        write_midi(roll, midi, bpm=args.bpm)
+        for path in sound:
+            write_audio(path, render(roll, bpm=args.bpm))
+        print(midi)
 
 
 def evaluate(args):
@@ -153,7 +182,7 @@ def evaluate(args):
     from cvae.runs import load_run
 
     run = load_run(args.name, args.model_dir)
-    corpus = _with_keys(_corpus_of(run.settings, args.corpus), run)
+    corpus = run.corpus(args.corpus)
     result = {"model": run.settings["model"]}
     result |= scores(run.model, corpus, args.split, args.seed, args.draws)
     _print(result, args.json)
@@ -179,51 +208,20 @@ def corpus_info(args):
     _print(corpus_statistics(load_corpus(args.name)), args.json)
 
 
-def _corpus_of(settings, name=None):
-    """The corpus of a run, or another, with its keys called as in the run."""
-    minor = any(parse_key(key).mode == "minor" for key in settings["keys"])
-    return load_corpus(name or settings["corpus"], "major-minor" if minor else "relative-major")
-
-
-def _with_keys(corpus, run):
-    """The corpus with the classes of a run, which must include all keys of its songs."""
-    keys = tuple(run.settings["keys"])
-    if run.model.classes and not set(corpus.keys) <= set(keys):
-        missing = ", ".join(sorted(set(corpus.keys) - set(keys)))
-        raise ValueError(f"corpus: {corpus.name!r} has keys that the model lacks: {missing}")
-    return Corpus(corpus.name, keys, corpus.train, corpus.valid, corpus.test)
-
-
-def _class_of(key, run):
-    """Index of a key's name among the classes of a run; a minor key may go by its relative."""
-    keys = run.settings["keys"]
-    asked = parse_key(key)
-    for name in (asked.name, asked.relative_major.name):
-        if name in keys:
-            return keys.index(name)
-    raise ValueError(f"--key: got {key!r}, the model knows {', '.join(keys)}")
-
-
 def _print(result, as_json):
     if as_json:
         print(json.dumps(result, indent=2))
         return
     for name, value in result.items():
         if isinstance(value, dict):
-            value = ", ".join(f"{k}: {v:.3f}" for k, v in value.items()) or "-"
-        print(f"{name:20} {value:.3f}" if isinstance(value, float) else f"{name:20} {value}")
+            value = ", ".join(f"{k}: {_text(v)}" for k, v in value.items())
+        print(f"{name:20} {_text(value)}")
 
 
-def _options(args):
-    """Options given for the model and for training, by the names they have in Python."""
-    from cvae.training import TrainingConfig
-
-    training = {field.name for field in dataclasses.fields(TrainingConfig)}
-    given = vars(args).get("options", {})
-    return (
-        {name: value for name, value in given.items() if name not in training},
-        {name: value for name, value in given.items() if name in training},
-    )
+def _text(value):
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -243,7 +241,7 @@ class _Given(argparse.Action):
 def _modern(word):
     name, equals, value = word.partition("=")
     if not name.startswith("--"):
-        return word
+        return ORIGINAL_SPELLINGS.get(word, word)
     name = name.replace("_", "-")
     return ORIGINAL_SPELLINGS.get(name, name) + equals + value
 
@@ -286,14 +284,24 @@ def _parser(arguments):
 
 def _add_train(p):
     p.add_argument("name", help="of the run: a new folder in --model-dir")
-    p.add_argument("--model", default="cl-vae", help="vae or cl-vae")
-    p.add_argument("--corpus", default="jsb", help="jsb, jsb-c, jsb-original, or a pickle's path")
-    p.add_argument("--key-classes", default="relative-major", help="or major-minor")
+    helps = {
+        "model": "vae or cl-vae",
+        "corpus": "jsb, jsb-c, jsb-original, or a pickle's path",
+        "key_classes": "relative-major (a minor key goes by its relative major) or major-minor",
+    }
+    for name, default in CHOICES.items():
+        flag = f"--{name.replace('_', '-')}"
+        text = f"{helps[name]} (default: {default})"
+        p.add_argument(flag, dest=name, action=_Given, default=argparse.SUPPRESS, help=text)
     p.add_argument("--model-dir", default="runs", help="where the runs are")
     p.add_argument("--overwrite", action="store_true", help="replace an existing run")
     p.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     p.add_argument("--log", action="store_true", help="write logs for TensorBoard (not installed)")
-    p.add_argument("--log-dir", help="where to (default: in the run's folder)")
+    p.add_argument(
+        "--log-dir", default=argparse.SUPPRESS, help="write them to a folder in this one"
+    )
+    p.add_argument("--seq-length", type=int, choices=[1], default=1, help="steps in an example")
+    p.set_defaults(log_dir=None)
     from cvae.models import MODELS
     from cvae.runs import model_options
     from cvae.training import TrainingConfig
@@ -341,8 +349,8 @@ def _add_sample(p):
     p.add_argument("-t", type=int, default=32, help="steps of each")
     which = p.add_mutually_exclusive_group()
     which.add_argument("--key", help='for example "E- major"; inferred from the seed if not given')
-    which.add_argument("--infer-key", action="store_true", help="infer the key from the seed")
-    p.add_argument("--certainty", type=float, default=0.5, help="of the given key, 0 to 1")
+    which.add_argument("--infer-key", action="store_true", help="infer it, as by default")
+    p.add_argument("--certainty", type=float, default=0.35, help="of the key, 0 to 1")
     p.add_argument("--w-from", default="mean", help="inferred w: mean, sample or discrete")
     p.add_argument("--z-from", default="prior", help="prior, or posterior (the original's)")
     p.add_argument(

@@ -90,7 +90,7 @@ def reproduce(only=None, folder="runs", quick=False):
     names = (*EXPERIMENTS, "samples")
     if only is not None and only not in names:
         raise ValueError(f"only: got {only!r}, must be one of {', '.join(names)}")
-    folder = Path(folder)
+    folder = Path(folder) / "quick" if quick else Path(folder)
     target = folder if quick else data_folder()
     seeds = SEEDS[:1] if quick else SEEDS
     chosen = {name: EXPERIMENTS.get(name, []) for name in ([only] if only else names)}

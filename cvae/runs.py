@@ -8,22 +8,29 @@ Each file is replaced in one step, so that a crash leaves the old one or the new
 one. Arrays are plain NumPy, never pickles.
 """
 
+import contextlib
 import inspect
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 import cvae
 from cvae.models import MODELS, LatentModel
+from cvae.music import load_corpus, parse_key
 from cvae.paths import data_folder
 
 __all__ = ["Run", "build_model", "load_run", "load_settings", "model_options"]
 
-SETTINGS, WEIGHTS, STATE = "settings.json", "weights.npz", "state.npz"
+SETTINGS, WEIGHTS, STATE, LOCK = "settings.json", "weights.npz", "state.npz", ".lock"
 
 
 def model_options(kind):
@@ -151,13 +158,65 @@ class Run:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for name in (WEIGHTS, STATE):
-                (self.folder / name).unlink(missing_ok=True)
-            settings = json.dumps(self.settings, indent=2) + "\n"
-            write_atomically(self.folder / SETTINGS, settings.encode())
+            with locked(self.folder):
+                for name in (WEIGHTS, STATE):
+                    (self.folder / name).unlink(missing_ok=True)
+                self.write_settings()
         except OSError as error:
             raise ValueError(f"{self.folder}: cannot be written: {error.strerror}") from error
         return self
+
+    def write_settings(self):
+        """Write the settings to the folder."""
+        settings = json.dumps(self.settings, indent=2) + "\n"
+        write_atomically(self.folder / SETTINGS, settings.encode())
+
+    def corpus(self, name=None):
+        """The corpus that the model was trained on, or another with its classes.
+
+        Parameters
+        ----------
+        name : str or path, optional
+            See `load_corpus`.
+
+        Returns
+        -------
+        Corpus
+            With the classes of the model, if it has any.
+
+        Raises
+        ------
+        ValueError
+            If there is no such corpus, or it has keys that the model lacks.
+        """
+        keys = tuple(self.settings["keys"])
+        minor = any(parse_key(key).mode == "minor" for key in keys)
+        corpus = load_corpus(
+            name or self.settings["corpus"], "major-minor" if minor else "relative-major"
+        )
+        if not self.model.classes:
+            return corpus
+        if not set(corpus.keys) <= set(keys):
+            missing = ", ".join(sorted(set(corpus.keys) - set(keys)))
+            raise ValueError(f"corpus: {corpus.name!r} has keys that the model lacks: {missing}")
+        return replace(corpus, keys=keys)
+
+    def key_index(self, key):
+        """Class of a key by its name; a minor key may go by its relative major.
+
+        Raises
+        ------
+        ValueError
+            If the model does not know the key.
+        """
+        keys, asked = self.settings["keys"], parse_key(key)
+        if not self.model.classes:
+            raise ValueError(f"key: got {key!r}, the model {self.settings['model']} knows no keys")
+        relative = all(parse_key(known).mode == "major" for known in keys)
+        name = asked.relative_major.name if relative else asked.name
+        if name not in keys:
+            raise ValueError(f"key: got {key!r}, the model knows {', '.join(keys)}")
+        return keys.index(name)
 
     @classmethod
     def untrained(cls, folder):
@@ -253,6 +312,18 @@ def _names(variables):
     # some optimizers give two variables one path: so places are numbered here, and its counts left.
     paths = (re.sub(r"_\d+/", "/", variable.path, count=1) for variable in variables)
     return [f"{i:02d}_{path}" for i, path in enumerate(paths)]
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Keep other trainings out of a folder; ValueError if one is there already."""
+    with open(Path(folder) / LOCK, "w") as file:
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{folder}: another training is writing there") from None
+        yield
 
 
 def save_arrays(path, arrays):

@@ -5,6 +5,7 @@ shuffles, scores the validation split and writes checkpoints between epochs. All
 bounds on the negative log-likelihood, in nats a step: lower is better.
 """
 
+import contextlib
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -17,7 +18,7 @@ from cvae.evaluation import Frames, check_match, frames, score
 from cvae.models.base import check_seed
 from cvae.music.keys import parse_key
 from cvae.progress import progress_bar
-from cvae.runs import STATE, WEIGHTS, load_arrays, save_arrays, set_weights, weights_of
+from cvae.runs import STATE, WEIGHTS, load_arrays, locked, save_arrays, set_weights, weights_of
 
 __all__ = ["TrainingConfig", "TrainingDiverged", "fit"]
 
@@ -39,15 +40,19 @@ class TrainingConfig:
     class_weight : float
         Weight of the log-probability of the true key, times K - 1 as in the original. 0: the
         classifier learns from the bound alone.
-    kl_anneal, w_kl_anneal : int
-        Epochs over which the weight of KL z (of KL w) rises in a line to 1; 0: it is 1 at once.
+    kl_anneal : int
+        Epochs over which the weight of KL z rises in a line from 0 to 1; 0: it is 1 at once.
+    w_kl_anneal : int
+        The same for KL w.
     patience : int
         Stop after so many epochs without a better validation bound (counted from the end of
         annealing). 0: never.
     transpose : int
-        Augmentation: move each training step by up to so many semitones, and its key with it.
+        Augmentation: move each training step by up to so many semitones, and its key with it, if
+        that gives another of the corpus's keys. (In `jsb-c` no key can move.)
     seed : int
-        Of the order of the data, the posterior samples and the augmentation.
+        Of the order of the data, the posterior samples and the augmentation (on the command line
+        of the first weights too).
     """
 
     epochs: int = 200
@@ -128,9 +133,11 @@ def fit(model, corpus, config=None, folder=None, resume=False, log_dir=None, pro
         If the loss is not finite.
     """
     trainer = Trainer(model, corpus, config or TrainingConfig(), folder)
+    if log_dir is not None:
+        trainer.log_to(log_dir)
     if resume:
         trainer.load_state()
-    return trainer.run(log_dir, progress)
+    return trainer.run(progress)
 
 
 class Trainer:
@@ -151,8 +158,7 @@ class Trainer:
         )
         self.optimizer.build(model.trainable_variables)
         self.variables = [*model.variables, *self.optimizer.variables]
-        self.epoch = 0
-        self.history = {}
+        self.epoch, self.history, self.writer = 0, {}, None
         self.best_weights = weights_of(model.variables)
         self.new_keys = key_shifts(corpus.keys, config.transpose)
         self.key_frequency = np.bincount(self.train.key, minlength=len(corpus.keys)) / len(
@@ -246,7 +252,10 @@ class Trainer:
         save_arrays(self.folder / STATE, state)
 
     def load_state(self):
+        """Go on from the folder; from the beginning if no epoch was finished there."""
         path = self.folder / STATE
+        if not path.exists():
+            return
         state = load_arrays(path)
         self.best_weights = _below("best/", state)
         set_weights(self.model.variables, self.best_weights, path)  # to check them
@@ -256,28 +265,27 @@ class Trainer:
         if not self.epoch:
             raise ValueError(f"{path}: holds no history")
 
-    def run(self, log_dir=None, progress=None):
+    def log_to(self, folder):
+        """Write TensorBoard logs to a folder; ValueError if it cannot be made."""
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"log_dir: {folder} cannot be written: {error.strerror}") from error
+        self.writer = tf.summary.create_file_writer(str(folder))
+
+    def run(self, progress=None):
         """Train to the end, see `fit`; returns the history."""
-        writer = log_writer(log_dir) if log_dir else None
         epochs = self.config.epochs
-        with progress_bar(show=progress, total=epochs, initial=self.epoch, unit="epoch") as bar:
+        bar = progress_bar(show=progress, total=epochs, initial=self.epoch, unit="epoch")
+        with locked(self.folder) if self.folder else contextlib.nullcontext(), bar:
             while self.epoch < epochs and not self.out_of_patience:
                 row = self.run_epoch()
-                if writer:
-                    log(writer, row)
+                if self.writer:
+                    log(self.writer, row)
                 bar.set_postfix_str(describe(row))
                 bar.update()
         set_weights(self.model.variables, self.best_weights, "best weights")
         return self.history
-
-
-def log_writer(folder):
-    """Writer of TensorBoard logs; ValueError if the folder cannot be made."""
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"log_dir: {folder} cannot be written: {error.strerror}") from error
-    return tf.summary.create_file_writer(str(folder))
 
 
 def log(writer, row):

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -103,6 +105,54 @@ def test_corpus_info(cvae):
     assert json.loads(out)["train"]["songs"] == 8
 
 
+def test_corpus_info_in_words(cvae):
+    status, out, _ = cvae("corpus info tiny.pickle")
+    assert status == 0
+    assert "songs: 8," in out
+
+
+def test_names_may_have_a_dot(cvae, place):
+    cvae("sample run1 --run run1 --seed-steps 1 -t 4 -n 2 --sample-dir f --audio none")
+    assert (
+        cvae("sample x.y --run run1 --seed-steps 1 -t 4 -n 2 --sample-dir f --audio none")[0] == 0
+    )
+    assert {path.name for path in (place / "f").glob("x*")} == {"x.y_0.mid", "x.y_1.mid"}
+
+
+def test_a_plain_vae_is_scored_on_any_corpus(cvae):
+    line = "train plain --model vae --corpus tiny.pickle --batch-size 8 --epochs 1 --hidden-dim 8"
+    assert cvae(line)[0] == 0
+    status, out, _ = cvae("evaluate plain --corpus jsb-c --draws 1 --json")
+    assert status == 0 and json.loads(out)["key_accuracy"] == {}
+    assert "knows no keys" in cvae("sample plain --key C --seed-steps 1")[2]
+
+
+def test_a_killed_first_epoch_can_be_resumed(cvae, place):
+    line = "train killed --corpus tiny.pickle --batch-size 8 --epochs 1 --hidden-dim 8"
+    assert cvae(line)[0] == 0
+    good = (place / "runs/killed/weights.npz").read_bytes()
+    (place / "runs/killed/state.npz").unlink()
+    (place / "runs/killed/weights.npz").unlink()
+    assert cvae("train killed --resume")[0] == 0
+    assert (place / "runs/killed/weights.npz").read_bytes() == good
+
+
+def test_one_training_at_a_time_in_a_folder(cvae, place):
+    from cvae.runs import locked
+
+    with locked(place / "runs/run1"):
+        status, _, err = cvae("train run1 --resume --epochs 9")
+    assert status == 2 and "another training" in err
+
+
+def test_only_our_own_words_on_standard_error(place):
+    """In a process of its own: TensorFlow's C++ code writes past Python."""
+    line = [sys.executable, "-m", "cvae.cli", "evaluate", "run9"]
+    done = subprocess.run(line, cwd=place, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("cvae: error: run: no 'run9'") and done.stderr.count("\n") == 1
+
+
 def test_help_shows_every_default(cvae):
     from cvae.runs import model_options
     from cvae.training import TrainingConfig
@@ -129,11 +179,16 @@ BAD = {
     "train run1 --corpus tiny.pickle": "--overwrite or --resume",
     "train run1 --resume --latent-dim 2": "latent_dim",
     "train run9 --resume": "run9",
+    "train run1 --resume --model vae": "model",
+    "train run1 --overwrite --corpus tiny.pickle --batch-size 8 --log-dir tiny.pickle": "log_dir",
+    "train run2 --corpus tiny.pickle --optimizer adam-wn": "weight-norm.json",
+    "train run2 --seq_length 16": "seq-length",
     "train ../run2 --corpus tiny.pickle --key-classes minor": "minor",
     "sample run9": "run9",
     "sample run1 --key H": "H",
     "sample run1 --key D~major": "C major, E major, A- major",
     "sample run1 -n 0": "n",
+    "sample run1 --bpm 0": "bpm",
     "sample run1 -t 0": "t",
     "sample run1 --seed-steps 500 --sample-dir e": "500",
     "sample run1 --seed-steps 1 --z-from posterior --sample-dir e": "at least 2 steps",

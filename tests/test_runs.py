@@ -12,6 +12,7 @@ import cvae
 from cvae import runs
 from cvae.models import MODELS, VAE, ClassifyingVAE
 from cvae.runs import (
+    LOCK,
     SETTINGS,
     STATE,
     WEIGHTS,
@@ -195,7 +196,7 @@ def test_what_is_left_of_a_run_is_a_run_too(name, tmp_path, tiny_corpus):
 def test_overwriting_leaves_nothing_of_the_old_run(run, tiny_corpus):
     (run.folder / STATE).write_bytes(b"old")
     new = Run.plan(run.folder, "vae", tiny_corpus, overwrite=True).start()
-    assert set(contents(run.folder)) == {SETTINGS}
+    assert set(contents(run.folder)) == {SETTINGS, LOCK}
     assert isinstance(new.model, VAE)
     with pytest.raises(ValueError, match=WEIGHTS):
         load_run(run.folder)

@@ -13,7 +13,17 @@ from cvae.models import VAE, ClassifyingVAE
 from cvae.music.corpora import Corpus
 from cvae.music.keys import MAJOR_MINOR, RELATIVE_MAJORS, parse_key
 from cvae.music.pianoroll import transpose
-from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_arrays, load_run, save_arrays, weights_of
+from cvae.runs import (
+    LOCK,
+    SETTINGS,
+    STATE,
+    WEIGHTS,
+    Run,
+    load_arrays,
+    load_run,
+    save_arrays,
+    weights_of,
+)
 from cvae.training import Trainer, TrainingConfig, TrainingDiverged, fit, key_shifts, ramp
 
 SIZES = {"hidden_dim": 16, "hidden_class_dim": 16}
@@ -429,7 +439,7 @@ def test_resuming_what_is_finished_trains_no_more(finished, tiny_corpus):
     assert fit(model, tiny_corpus, config(epochs=2), folder, resume=True) == history
     assert same_weights(model.variables, load_run(folder).model.variables)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    assert set(before) == {SETTINGS, WEIGHTS, STATE}
+    assert set(before) == {SETTINGS, WEIGHTS, STATE, LOCK}
 
 
 def drop(prefix):
@@ -453,11 +463,15 @@ def test_a_foreign_state_is_named_in_one_line(change, finished, tmp_path, tiny_c
         fit(Run.untrained(folder).model, tiny_corpus, config(epochs=2), tmp_path, resume=True)
 
 
-def test_a_truncated_or_missing_state_is_named(finished, tmp_path, tiny_corpus):
+def test_without_a_state_resuming_starts_anew(finished, tmp_path, tiny_corpus):
+    folder, history = finished
+    model = Run.untrained(folder).model
+    assert fit(model, tiny_corpus, config(epochs=2), tmp_path, resume=True) == history
+
+
+def test_a_truncated_state_is_named(finished, tmp_path, tiny_corpus):
     folder, _ = finished
     model = Run.untrained(folder).model
-    with pytest.raises(ValueError, match=r"\A[^\n]*state\.npz: missing[^\n]*\Z"):
-        fit(model, tiny_corpus, config(epochs=2), tmp_path, resume=True)
     (tmp_path / STATE).write_bytes((folder / STATE).read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"\A[^\n]*state\.npz: [^\n]+\Z"):
         fit(model, tiny_corpus, config(epochs=2), tmp_path, resume=True)

@@ -137,7 +137,7 @@ class LatentModel(keras.Model):
         )
 
     def generate(
-        self, seed_roll, steps, key=None, certainty=0.5, w_from="mean", z_from="prior", seed=0
+        self, seed_roll, steps, key=None, certainty=0.35, w_from="mean", z_from="prior", seed=0
     ):
         """Continue piano rolls, step by step, as one compiled program for the whole batch.
 
@@ -153,12 +153,13 @@ class LatentModel(keras.Model):
             How sure w is of a class that is given, or inferred as "discrete", from 0 to 1: a
             mixture of its one-hot vector, with this weight, and of even probabilities. 1 is the
             paper's one-hot vector; in training w is seldom so sure, and the decoder answers with
-            thicker chords.
+            thicker chords. The default was chosen for the model `jsb-cl-vae`.
         w_from : {"mean", "sample", "discrete"}
             The inferred w: mean of q(w | seed_roll), a draw from it, or its most probable class.
         z_from : {"prior", "posterior"}
             Draw z_t from p(z), which is sampling from the model itself, or (the original code's
-            default) from q(z | x_{t-1}, w), which makes a chain of variations of the last step.
+            default) from q(z | x_{t-1}, w), which makes a chain of variations of the last step. A
+            model with `predict_next` needs the latter: its z tells what comes next.
         seed : int
             The same seed gives the same samples.
 
@@ -176,6 +177,8 @@ class LatentModel(keras.Model):
         _one_of("z_from", z_from, Z_FROM)
         check_sizes(steps=steps)
         check_seed(seed)
+        if not isinstance(certainty, Real) or not 0 <= certainty <= 1:
+            raise ValueError(f"certainty: got {certainty!r}, must be from 0 to 1")
         needed = 2 if z_from == "posterior" else 1
         seed_roll = self._checked(seed_roll, "seed_roll", ndim=3, steps=needed)
         seed_w, seed_x = np.array([[seed, 0], [seed, 1]], np.int32)
@@ -200,8 +203,6 @@ class LatentModel(keras.Model):
         return mean if w_from == "mean" else self._w_of(tf.argmax(mean, axis=-1), certainty)
 
     def _w_of(self, key, certainty):
-        if not isinstance(certainty, Real) or not 0 <= certainty <= 1:
-            raise ValueError(f"certainty: got {certainty!r}, must be from 0 to 1")
         return certainty * tf.one_hot(key, self.classes) + (1 - certainty) / self.classes
 
     @tf.function(jit_compile=True)

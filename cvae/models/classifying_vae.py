@@ -26,7 +26,7 @@ class ClassifyingVAE(VAE):
     hidden_class_dim : int
         Units of the classifier's hidden layer.
     class_dropout : float
-        Share of them dropped in training, in [0, 1).
+        Share of the classifier's hidden units dropped in training, in [0, 1).
     w_log_var_prior : float
         Log of v, the prior variance of each coordinate of w.
     coordinates : {"isometric", "additive"}

@@ -48,7 +48,7 @@ class LogisticNormal(tfd.TransformedDistribution):
     the simplex, and the median of each log-ratio. (The Lebesgue density can have one peak in each
     corner, so that "its" mode would jump.) `mean` has no closed form: ``mean(draws, seed)`` is a
     Monte Carlo estimate over antithetic pairs, the same at each call with the same seed; its
-    standard error is below 0.5 / sqrt(draws).
+    standard error is below 0.71 / sqrt(draws).
 
     References
     ----------

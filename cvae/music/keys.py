@@ -34,7 +34,7 @@ _TONICS = {
 _SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MODES = {"major": "major", "maj": "major", "minor": "minor", "min": "minor", "m": "minor"}
-_KEY_PATTERN = re.compile(r"([A-Ga-g])(##?|♯|--?|bb?|♭)?\s*(major|maj|minor|min|m)?")
+_KEY_PATTERN = re.compile(r"([A-Ga-g])(##?|♯|--?|bb?|♭)?\s*((?i:major|maj|minor|min)|m)?")
 
 
 class Key(NamedTuple):
@@ -86,9 +86,9 @@ def parse_key(text: str) -> Key:
     Parameters
     ----------
     text : str
-        A letter, its accidental (``#`` or ``♯``; ``-``, ``b`` or ``♭``) and the mode:
-        ``"E- major"``, ``"Eb major"``, ``"c minor"``, ``"Cm"``. Without a mode, a capital letter is
-        major and a small one minor: ``"E-"``, ``"e-"``. Any enharmonic spelling will do.
+        A letter, its accidental (``#``, ``♯`` or sharp; ``-``, ``b``, ``♭`` or flat) and the mode:
+        ``"E- major"``, ``"E flat major"``, ``"c minor"``, ``"Cm"``. Without a mode, a capital
+        letter is major and a small one minor: ``"E-"``, ``"e-"``. Any enharmonic spelling will do.
 
     Returns
     -------
@@ -99,14 +99,15 @@ def parse_key(text: str) -> Key:
     ValueError
         If `text` is not the name of a key.
     """
-    match = _KEY_PATTERN.fullmatch(text.strip()) if isinstance(text, str) else None
+    spelt = re.sub(r"[- ]?flat\b", "-", re.sub(r"[- ]?sharp\b", "#", str(text).strip()))
+    match = _KEY_PATTERN.fullmatch(spelt)
     if match is None:
         raise ValueError(f"key: {text!r} is not a key; write it as 'E- major', 'c minor' or 'F#m'")
     letter, accidental, mode = match.groups()
     shift = len(accidental or "") * (1 if accidental and accidental[0] in "#♯" else -1)
     if mode is None:
         mode = "major" if letter.isupper() else "minor"
-    return Key((_NATURALS[letter.upper()] + shift) % 12, _MODES[mode])
+    return Key((_NATURALS[letter.upper()] + shift) % 12, _MODES[mode.lower()])
 
 
 def scale_mask(key_name: str) -> np.ndarray:
