@@ -464,9 +464,9 @@ def test_a_foreign_state_is_named_in_one_line(change, finished, tmp_path, tiny_c
 
 
 def test_without_a_state_resuming_starts_anew(finished, tmp_path, tiny_corpus):
-    folder, history = finished
-    model = Run.untrained(folder).model
-    assert fit(model, tiny_corpus, config(epochs=2), tmp_path, resume=True) == history
+    model = Run.untrained(finished[0]).model
+    history = fit(model, tiny_corpus, config(epochs=1), tmp_path, resume=True)
+    assert history["epoch"] == [1]
 
 
 def test_a_truncated_state_is_named(finished, tmp_path, tiny_corpus):

@@ -136,7 +136,7 @@ def write(folder, data, name="mine.pickle"):
 
 def test_own_pickle(tmp_path):
     corpus = load_corpus(write(tmp_path, layout(test_key=["E-", "f#"])), "major-minor")
-    assert corpus.name == "mine"
+    assert corpus.name == str(tmp_path / "mine.pickle")
     assert corpus.keys == ("C major", "E- major", "F# minor", "A minor")
     assert [song.key for song in corpus.test] == ["E- major", "F# minor"]
     assert np.argwhere(corpus.train[0].roll).tolist() == [[0, 39], [0, 43]]
