@@ -199,8 +199,9 @@ class LatentModel(keras.Model):
         q_w = self.infer_w(seed_roll)
         if w_from == "sample":
             return q_w.sample(seed=seed)
-        mean = q_w.mean()
-        return mean if w_from == "mean" else self._w_of(tf.argmax(mean, axis=-1), certainty)
+        if w_from == "discrete":
+            return self._w_of(tf.argmax(q_w.mode(), axis=-1), certainty)
+        return q_w.mean()
 
     def _w_of(self, key, certainty):
         return certainty * tf.one_hot(key, self.classes) + (1 - certainty) / self.classes
