@@ -50,7 +50,7 @@ execute: $(READY) ## re-run the notebooks in place (NB="book/a.ipynb ..." for so
 	$(BIN)/python book/execute.py $(NB)
 
 bench: $(READY) ## speed of training and sampling
-	$(BIN)/python tests/bench.py
+	@$(BIN)/python tests/bench.py
 
 lint: $(READY) ## ruff: style, imports, likely mistakes
 	$(BIN)/ruff check .
