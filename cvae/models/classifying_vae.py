@@ -89,7 +89,8 @@ class ClassifyingVAE(VAE):
         again a logistic normal: precisions are averaged, and locations weighted by them.
         """
         normal = self.posterior_w(rolls).distribution
-        precision = 1 / normal.variance()
-        pooled = tf.reduce_mean(precision, axis=-2)
-        loc = tf.reduce_mean(precision * normal.mean(), axis=-2) / pooled
-        return LogisticNormal(loc, pooled**-0.5, self.coordinates)
+        log_precision = -2 * tf.math.log(normal.stddev())  # (..., T, K - 1)
+        loc = tf.reduce_sum(tf.nn.softmax(log_precision, axis=-2) * normal.mean(), axis=-2)
+        steps = tf.cast(tf.shape(rolls)[-2], tf.float32)
+        log_pooled = tf.reduce_logsumexp(log_precision, axis=-2) - tf.math.log(steps)
+        return LogisticNormal(loc, tf.exp(-0.5 * log_pooled), self.coordinates)
