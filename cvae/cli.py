@@ -128,6 +128,7 @@ def train(args):
 
 def sample(args):
     """`cvae sample`: MIDI and audio files."""
+    from cvae.models.base import check_seed, check_sizes
     from cvae.music.audio import render
     from cvae.music.audio import write as write_audio
     from cvae.music.midi import read_midi, write_midi
@@ -135,9 +136,8 @@ def sample(args):
 
     run = load_run(args.run or args.name, args.model_dir)
     name = Path(args.name).name
-    for option in ("n", "t", "seed_steps"):
-        if getattr(args, option) < 1:
-            raise ValueError(f"{option}: got {getattr(args, option)}, must be at least 1")
+    check_sizes(n=args.n, t=args.t, seed_steps=args.seed_steps)
+    check_seed(args.seed)
     if not args.bpm > 0:
         raise ValueError(f"bpm: got {args.bpm}, must be above 0")
     key = run.key_index(args.key) if args.key else None
@@ -145,7 +145,7 @@ def sample(args):
         seeds = [read_midi(args.seed_file)]
     else:
         songs = [song.roll for song in run.corpus(args.corpus).split(args.split)]
-        chosen = np.random.default_rng(abs(args.seed)).integers(len(songs), size=args.n)
+        chosen = np.random.default_rng(args.seed).integers(len(songs), size=args.n)
         seeds = [songs[i] for i in chosen]
     if min(map(len, seeds)) < args.seed_steps:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Where the project's data lie.
+"""Where the project's data lie, and how a file is replaced.
 
 Two folders: the data that come with the project (read only: derived tables, trained weights,
 samples, results), and the user's own folder for what is not committed (files of others, downloads).
@@ -7,7 +7,7 @@ samples, results), and the user's own folder for what is not committed (files of
 import os
 from pathlib import Path
 
-__all__ = ["cache_folder", "data_folder"]
+__all__ = ["cache_folder", "data_folder", "write_atomically"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -39,3 +39,24 @@ def cache_folder() -> Path:
         return Path(chosen).expanduser()
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache).expanduser() / "cvae"
+
+
+def write_atomically(path: str | Path, data: bytes) -> None:
+    """Write a file in one step: a crash leaves the old one or the new one, never half of one.
+
+    Parameters
+    ----------
+    path : str or Path
+    data : bytes
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    partial = Path(path).with_name(Path(path).name + ".partial")
+    with open(partial, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)

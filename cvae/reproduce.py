@@ -8,7 +8,6 @@ validation split. Results are written to ``data/results/EXPERIMENT.json``.
 import dataclasses
 import itertools
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,9 @@ import numpy as np
 import cvae
 from cvae.evaluation import evaluate, sample_statistics
 from cvae.music import load_corpus, windows
-from cvae.paths import data_folder
+from cvae.paths import data_folder, write_atomically
 from cvae.progress import progress_bar
-from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_run, load_settings, write_atomically
+from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_run, load_settings
 from cvae.training import TrainingConfig, fit
 
 __all__ = ["EXPERIMENTS", "reproduce", "summary"]
@@ -198,7 +197,7 @@ def _trained(folder, row, seed):
 def _publish(run, folder):
     folder.mkdir(parents=True, exist_ok=True)
     for name in (SETTINGS, WEIGHTS):
-        shutil.copyfile(run.folder / name, folder / name)
+        write_atomically(folder / name, (run.folder / name).read_bytes())
 
 
 def _write(path, rows):

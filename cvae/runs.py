@@ -10,8 +10,8 @@ one. Arrays are plain NumPy, never pickles.
 
 import contextlib
 import inspect
+import io
 import json
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ except ImportError:  # Windows
 import cvae
 from cvae.models import MODELS, LatentModel
 from cvae.music import load_corpus, parse_key
-from cvae.paths import data_folder
+from cvae.paths import data_folder, write_atomically
 
 __all__ = ["Run", "build_model", "load_run", "load_settings", "model_options"]
 
@@ -328,11 +328,9 @@ def locked(folder):
 
 def save_arrays(path, arrays):
     """Write named arrays to an .npz file in one step."""
-    with open(partial := _partial(path), "wb") as file:
-        np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    data = io.BytesIO()
+    np.savez(data, **arrays)
+    write_atomically(path, data.getvalue())
 
 
 def load_arrays(path):
@@ -347,13 +345,3 @@ def load_arrays(path):
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
         raise ValueError(f"{path}: not a file of weights")
     return arrays
-
-
-def write_atomically(path, data):
-    """Write bytes to a file in one step."""
-    _partial(path).write_bytes(data)
-    os.replace(_partial(path), path)
-
-
-def _partial(path):
-    return Path(path).with_name(Path(path).name + ".partial")

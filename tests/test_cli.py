@@ -189,6 +189,7 @@ BAD = {
     "sample run1 --key D~major": "C major, E major, A- major",
     "sample run1 -n 0": "n",
     "sample run1 --bpm 0": "bpm",
+    "sample run1 --seed -1": "seed",
     "sample run1 -t 0": "t",
     "sample run1 --seed-steps 500 --sample-dir e": "500",
     "sample run1 --seed-steps 1 --z-from posterior --sample-dir e": "at least 2 steps",

@@ -1,6 +1,7 @@
 """Runs on disk: they come back, half-written files do no harm, foreign ones are named."""
 
 import json
+import os
 import pickle
 import zipfile
 
@@ -253,7 +254,7 @@ def test_a_crash_before_the_last_step_leaves_the_old_file(write, tmp_path, monke
         assert path.read_bytes() == b"old"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs.os, "replace", crash)
+    monkeypatch.setattr(os, "replace", crash)
     with pytest.raises(KeyboardInterrupt):
         write(path, b"new" if write is write_atomically else {})
     assert path.read_bytes() == b"old"

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cvae.music.keys import parse_key
-from cvae.paths import data_folder
+from cvae.paths import data_folder, write_atomically
 
 __all__ = ["RULES", "Chorale", "Note", "build_jsb", "read_chorales", "read_split", "write_table"]
 
@@ -165,9 +165,7 @@ def write_table(chorales: Iterable[Chorale], split: dict[str, list[str]], path: 
     ]
     lines = [json.dumps(song, ensure_ascii=False, separators=(",", ":")) for song in songs]
     head = f'{{\n"music21": "{music21.__version__}",\n"songs": [\n'
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(head + ",\n".join(lines) + "\n]\n}\n", "utf-8")
-    partial.replace(path)
+    write_atomically(path, (head + ",\n".join(lines) + "\n]\n}\n").encode())
 
 
 def build_jsb(path: str | Path | None = None, progress: bool = True) -> Path:
