@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvae.music import corpus_statistics, load_corpus
+from cvae.music import corpus_statistics, load_corpus, parse_key
 
 __all__ = ["main"]
 
@@ -30,6 +30,7 @@ ORIGINAL_SPELLINGS = {
     "--do-log": "--log",
     "--infer-w": "--infer-key",
     "--model-file": "--run",
+    "-c": "--seed-key",
     "-i": "--run",
 }
 
@@ -128,7 +129,7 @@ def train(args):
 
 def sample(args):
     """`cvae sample`: MIDI and audio files."""
-    from cvae.models.base import check_seed, check_sizes
+    from cvae.models.checks import check_seed, check_sizes
     from cvae.music.audio import render
     from cvae.music.audio import write as write_audio
     from cvae.music.midi import read_midi, write_midi
@@ -140,13 +141,19 @@ def sample(args):
     check_seed(args.seed)
     if not args.bpm > 0:
         raise ValueError(f"bpm: got {args.bpm}, must be above 0")
+    if args.then_key and not args.key:
+        raise ValueError(f"--then-key: got {args.then_key!r}, needs --key for the first half")
     key = run.key_index(args.key) if args.key else None
+    if args.then_key:
+        halves = np.arange(args.t) < (args.t + 1) // 2
+        by_step = np.where(halves, key, run.key_index(args.then_key))
+        key = np.broadcast_to(by_step, (args.n, args.t))
     if args.seed_file:
+        if args.seed_key:
+            raise ValueError("--seed-key: chooses songs of a corpus, got also --seed-file")
         seeds = [read_midi(args.seed_file)]
     else:
-        songs = [song.roll for song in run.corpus(args.corpus).split(args.split)]
-        chosen = np.random.default_rng(args.seed).integers(len(songs), size=args.n)
-        seeds = [songs[i] for i in chosen]
+        seeds = _seeds(run, args)
     if min(map(len, seeds)) < args.seed_steps:
         raise ValueError(
             f"--seed-steps: got {args.seed_steps}, a seed has {min(map(len, seeds))} steps"
@@ -166,6 +173,7 @@ def sample(args):
         certainty=args.certainty,
         w_from=args.w_from,
         z_from=args.z_from,
+        temperature=args.temperature,
         seed=args.seed,
     )
     Path(args.sample_dir).mkdir(parents=True, exist_ok=True)
@@ -176,6 +184,18 @@ def sample(args):
         print(midi)
 
 
+def _seeds(run, args):
+    """Rolls of songs of the corpus, drawn by the seed."""
+    songs = run.corpus(args.corpus).split(args.split)
+    if args.seed_key:
+        wanted = {parse_key(args.seed_key), parse_key(args.seed_key).relative_major}
+        songs = [song for song in songs if parse_key(song.key) in wanted]
+        if not songs:
+            raise ValueError(f"--seed-key: no song of the split {args.split} is in {args.seed_key}")
+    chosen = np.random.default_rng(args.seed).integers(len(songs), size=args.n)
+    return [songs[i].roll for i in chosen]
+
+
 def evaluate(args):
     """`cvae evaluate`: all scores of a run."""
     from cvae.evaluation import evaluate as scores
@@ -184,7 +204,8 @@ def evaluate(args):
     run = load_run(args.name, args.model_dir)
     corpus = run.corpus(args.corpus)
     result = {"model": run.settings["model"]}
-    result |= scores(run.model, corpus, args.split, args.seed, args.draws)
+    sizes = (args.draws, args.iw_samples, args.samples)
+    result |= scores(run.model, corpus, args.split, args.seed, *sizes)
     _print(result, args.json)
 
 
@@ -213,12 +234,15 @@ def _print(result, as_json):
         print(json.dumps(result, indent=2))
         return
     for name, value in result.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{k}: {_text(v)}" for k, v in value.items())
-        print(f"{name:20} {_text(value)}")
+        nested = isinstance(value, dict) and any(isinstance(v, dict) for v in value.values())
+        rows = {f"{name} {k}": v for k, v in value.items()} if nested else {name: value}
+        for label, row in rows.items():
+            print(f"{label:32} {_text(row)}")
 
 
 def _text(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_text(v)}" for name, v in value.items())
     if isinstance(value, float):
         return f"{value:.3f}"
     return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -266,7 +290,9 @@ def _parser(arguments):
     p.add_argument("--corpus", help="score it on this corpus instead of the run's own")
     p.add_argument("--split", default="test", help="train, valid or test")
     p.add_argument("--seed", type=int, default=0, help="of the posterior samples")
-    p.add_argument("--draws", type=int, default=10, help="posterior samples a step")
+    p.add_argument("--draws", type=int, default=10, help="posterior samples of the bound")
+    p.add_argument("--iw-samples", type=int, default=64, help="of the importance-weighted bound")
+    p.add_argument("--samples", type=int, default=500, help="generated, for their statistics")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p = command(reproduce, "reproduce")
     p.add_argument("--only", help="one experiment")
@@ -285,8 +311,8 @@ def _parser(arguments):
 def _add_train(p):
     p.add_argument("name", help="of the run: a new folder in --model-dir")
     helps = {
-        "model": "vae or cl-vae",
-        "corpus": "jsb, jsb-c, jsb-original, or a pickle's path",
+        "model": "vae, cl-vae, vae-lstm or cl-vae-lstm",
+        "corpus": "jsb, jsb-c, jsb-original, jsb-bl, or a pickle's path",
         "key_classes": "relative-major (a minor key goes by its relative major) or major-minor",
     }
     for name, default in CHOICES.items():
@@ -300,7 +326,6 @@ def _add_train(p):
     p.add_argument(
         "--log-dir", default=argparse.SUPPRESS, help="write them to a folder in this one"
     )
-    p.add_argument("--seq-length", type=int, choices=[1], default=1, help="steps in an example")
     p.set_defaults(log_dir=None)
     from cvae.models import MODELS
     from cvae.runs import model_options
@@ -317,6 +342,8 @@ def _add_train(p):
         how = {"type": type(default), "metavar": type(default).__name__.upper()}
         if isinstance(default, bool):
             how = {"nargs": 0}
+        if name == "seq_length":
+            how = {"type": lambda text: int(text) if text.isdigit() else text, "metavar": "STEPS"}
         p.add_argument(
             f"--{name.replace('_', '-')}",
             dest=name,
@@ -350,8 +377,18 @@ def _add_sample(p):
     which = p.add_mutually_exclusive_group()
     which.add_argument("--key", help='for example "E- major"; inferred from the seed if not given')
     which.add_argument("--infer-key", action="store_true", help="infer it, as by default")
-    p.add_argument("--certainty", type=float, default=0.35, help="of the key, 0 to 1")
+    p.add_argument("--then-key", help="key of the second half, after --key")
+    p.add_argument("--certainty", type=float, help="of the key, 0 to 1 (by default the model's)")
     p.add_argument("--w-from", default="mean", help="inferred w: mean, sample or discrete")
+    p.add_argument(
+        "--discrete-w",
+        dest="w_from",
+        action="store_const",
+        const="discrete",
+        default=argparse.SUPPRESS,
+        help="the same as --w-from discrete",
+    )
+    p.add_argument("--temperature", type=float, default=1.0, help="below 1: tamer, above: wilder")
     p.add_argument("--z-from", default="prior", help="prior, or posterior (the original's)")
     p.add_argument(
         "--use-z-prior",
@@ -363,6 +400,7 @@ def _add_sample(p):
     )
     p.add_argument("--corpus", help="take seeds from this corpus instead of the run's own")
     p.add_argument("--split", default="test", help="take seeds from its train, valid or test")
+    p.add_argument("--seed-key", help="take seeds that are in this key (original: -c)")
     p.add_argument("--seed-file", help="take the seed from a MIDI file")
     p.add_argument("--seed-steps", type=int, default=16, help="steps of the seed to read")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")

@@ -4,55 +4,31 @@ Every bound is an upper bound on the negative log-likelihood in nats a step, wit
 it, and never weighted: lower is better.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import tensorflow as tf
 
-from cvae.models.base import check_seed, check_sizes
+from cvae.examples import SONG, chunks, examples, gather, songs_of
+from cvae.models.checks import check_seed, check_sizes
 from cvae.music import statistics
+from cvae.music.keys import PROFILES, profile_scores
 from cvae.music.pianoroll import PITCHES, windows
 
 __all__ = [
-    "Frames",
+    "continuations",
     "evaluate",
-    "frames",
+    "importance_weighted_score",
     "key_accuracy",
     "key_confusion",
+    "pieces",
+    "profile_accuracy",
     "sample_statistics",
     "score",
 ]
 
-CHUNK = 10_000
+CHUNK = 4096  # steps that are scored at once
 WINDOW_LENGTHS = (1, 4, 8, 16, 32)
-
-
-class Frames(NamedTuple):
-    """Single steps: x and x_prev bool (N, P), key int32 (N,), the class of each."""
-
-    x: np.ndarray
-    x_prev: np.ndarray
-    key: np.ndarray
-
-
-def songs_of(corpus, split):
-    """Songs of a split; ValueError if it is unknown or empty."""
-    songs = corpus.split(split)
-    if not songs:
-        raise ValueError(f"split: {split} of the corpus {corpus.name!r} is empty")
-    return songs
-
-
-def frames(corpus, split):
-    """Every step of every song of a split.
-
-    Raises
-    ------
-    ValueError
-        If the split is unknown or empty.
-    """
-    cut = windows(songs_of(corpus, split), corpus.keys)
-    return Frames(cut.x[:, 0], cut.x_prev[:, 0], cut.key)
+ORIGINAL_WINDOW = 16
+SEED_STEPS, STEPS = 16, 64
 
 
 def check_match(model, corpus):
@@ -66,48 +42,80 @@ def check_match(model, corpus):
 
 
 def score(model, data, seed, draw=0):
-    """Bound and key accuracy, one posterior sample a step.
+    """Bound and key accuracy, one posterior sample an example.
 
     Parameters
     ----------
     model : LatentModel
-    data : Frames
+    data : Examples
     seed, draw : int
         Each pair gives other posterior samples.
 
     Returns
     -------
     dict
-        bound, reconstruction, kl_z, kl_w: nats a step; key_accuracy: share of the steps whose
+        bound, reconstruction, kl_z, kl_w: nats a step; key_accuracy: share of the examples whose
         most probable class is the true one (NaN for a model without classes).
     """
-    parts = []
-    starts = range(0, len(data.x), CHUNK)
-    for i, start in enumerate(starts):
-        chunk = (array[start : start + CHUNK] for array in data)
-        parts.append(_terms(model, *chunk, np.array([seed, draw * len(starts) + i], np.int32)))
-    log_likelihood, kl_z, kl_w, right = np.concatenate(parts, axis=1).mean(axis=1, dtype=float)
+    parts, groups = [], chunks(data.length, CHUNK)
+    for i, (index, count, longest) in enumerate(groups):
+        chunk_seed = np.array([seed, draw * len(groups) + i], np.int32)
+        parts.append(_terms(model, data, index, longest, chunk_seed)[:, :count])
+    terms = np.concatenate(parts, axis=1)
+    log_likelihood, kl_z, kl_w = terms[:3].sum(axis=1, dtype=float) / data.length.sum()
     return {
         "bound": kl_z + kl_w - log_likelihood,
         "reconstruction": -log_likelihood,
         "kl_z": kl_z,
         "kl_w": kl_w,
-        "key_accuracy": right,
+        "key_accuracy": terms[3].mean(dtype=float),
     }
 
 
 @tf.function(jit_compile=True)
-def _terms(model, x, x_prev, key, seed):
-    x, x_prev = tf.cast(x, tf.float32), tf.cast(x_prev, tf.float32)
-    elbo = model.elbo(x, x_prev, key, seed)
-    right = tf.fill(tf.shape(key), np.nan)
+def _terms(model, data, index, longest, seed):
+    batch = gather(data, index, longest, model.sequential)
+    x, x_prev = tf.cast(batch.x, tf.float32), tf.cast(batch.x_prev, tf.float32)
+    elbo = model.elbo(x, x_prev, batch.key, seed, batch.mask)
+    right = tf.fill(tf.shape(batch.key), np.nan)
     if model.classes:
-        guess = tf.argmax(model.posterior_w(x).mode(), axis=-1, output_type=key.dtype)
-        right = tf.cast(guess == key, tf.float32)
+        guess = tf.argmax(model.posterior_w(x, batch.mask).mode(), axis=-1, output_type=tf.int32)
+        right = tf.cast(guess == batch.key, tf.float32)
     return tf.stack([elbo.log_likelihood, elbo.kl_z, elbo.kl_w, right])
 
 
-def evaluate(model, corpus, split="test", seed=0, draws=10):
+def importance_weighted_score(model, data, seed, samples):
+    """Importance-weighted bound, see `LatentModel.importance_weighted_bound`.
+
+    Returns
+    -------
+    float, float or None
+        The bound, nats a step over all songs, and its standard error from song to song (which
+        includes that of the drawn samples); None for a single song.
+    """
+    terms = np.empty(len(data.key))
+    for i, (index, count, longest) in enumerate(chunks(data.length, CHUNK)):
+        chunk_seed = np.array([seed, i], np.int32)
+        bounds = _importance_weighted(model, data, index, longest, chunk_seed, samples)
+        terms[index[:count]] = bounds[:count]
+    songs = np.unique(data.song, return_inverse=True)[1]
+    nats, steps = -np.bincount(songs, terms), np.bincount(songs, data.length)
+    bound = nats.sum() / steps.sum()
+    residual, count = nats - bound * steps, len(steps)
+    if count == 1:
+        return float(bound), None
+    variance = residual @ residual / (count - 1)
+    return float(bound), float(np.sqrt(count * variance) / steps.sum())
+
+
+@tf.function(jit_compile=True)
+def _importance_weighted(model, data, index, longest, seed, samples):
+    batch = gather(data, index, longest, model.sequential)
+    x, x_prev = tf.cast(batch.x, tf.float32), tf.cast(batch.x_prev, tf.float32)
+    return model.importance_weighted_bound(x, x_prev, seed, samples, batch.mask)
+
+
+def evaluate(model, corpus, split="test", seed=0, draws=10, iw_samples=64, samples=500):
     """All scores of a model on a split.
 
     Parameters
@@ -117,14 +125,23 @@ def evaluate(model, corpus, split="test", seed=0, draws=10):
     split : {"train", "valid", "test"}
     seed : int
     draws : int
-        The bound is a mean over so many posterior samples a step.
+        The bound is a mean over so many posterior samples of each step, or song.
+    iw_samples : int
+        S of the importance-weighted bound.
+    samples : int
+        Continuations whose statistics are taken, see `continuations`.
 
     Returns
     -------
     dict
         corpus, split, seed; bound, reconstruction, kl_z, kl_w (nats a step, mean over all steps
-        of all songs); key_accuracy (object: number of steps in the window -> accuracy, with
-        "song" for whole songs; empty for a model without classes); songs, steps.
+        of all songs; a model of sequences reads whole songs, with one w for each); window_bound
+        (of a model of sequences: the bound on the windows of 16 steps that the original cuts,
+        each with a w of its own and an empty memory; else None); iw_bound, iw_samples, iw_bound_se
+        (see `importance_weighted_score`); key_accuracy (object: number of steps in the window ->
+        accuracy, with "song" for whole songs; empty for a model without classes); key_profiles
+        (object: profile -> the same); samples and data (objects: statistics of continuations and
+        of the split itself in windows as long, see `sample_statistics`); songs, steps.
 
     Raises
     ------
@@ -133,21 +150,88 @@ def evaluate(model, corpus, split="test", seed=0, draws=10):
         corpus differ.
     """
     check_seed(seed)
-    check_sizes(draws=draws)
+    check_sizes(draws=draws, iw_samples=iw_samples, samples=samples)
     check_match(model, corpus)
-    data = frames(corpus, split)
-    rows = [score(model, data, seed, draw) for draw in range(draws)]
-    means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-    means.pop("key_accuracy")
+    data = examples(corpus, split, SONG if model.sequential else 1)
+    iw_bound, iw_bound_se = importance_weighted_score(model, data, seed, iw_samples)
+    window_bound = None
+    if model.sequential:
+        cut = examples(corpus, split, ORIGINAL_WINDOW)
+        window_bound = _mean_score(model, cut, seed, draws)["bound"]
+    training = [song.roll for song in corpus.train]
+    real, keys = pieces(corpus, split)
+    rolls, asked, _ = continuations(model, corpus, split, samples, seed)
     return {
         "corpus": corpus.name,
         "split": split,
         "seed": seed,
-        **means,
+        **_mean_score(model, data, seed, draws),
+        "window_bound": window_bound,
+        "iw_bound": iw_bound,
+        "iw_samples": iw_samples,
+        "iw_bound_se": iw_bound_se,
         "key_accuracy": key_accuracy(model, corpus, split) if model.classes else {},
+        "key_profiles": {name: profile_accuracy(corpus, split, name) for name in PROFILES},
+        "samples": sample_statistics(rolls, asked, training),
+        "data": sample_statistics(real, keys, training),
         "songs": len(corpus.split(split)),
-        "steps": len(data.x),
+        "steps": int(data.length.sum()),
     }
+
+
+def _mean_score(model, data, seed, draws):
+    rows = [score(model, data, seed, draw) for draw in range(draws)]
+    names = ("bound", "reconstruction", "kl_z", "kl_w")
+    return {name: float(np.mean([row[name] for row in rows])) for name in names}
+
+
+def continuations(model, corpus, split, samples=500, seed=0, **options):
+    """Rolls of 64 steps that go on from the first 16 steps of songs of a split, in their keys.
+
+    Parameters
+    ----------
+    model : LatentModel
+        With classes, it is told the key of each song.
+    corpus : Corpus
+    split : {"train", "valid", "test"}
+    samples : int
+        Songs are drawn with replacement: the same for all models.
+    seed : int
+    **options
+        Of `LatentModel.generate`. With ``key=None`` the key is inferred.
+
+    Returns
+    -------
+    bool array (S, 64, P), list of S str, int array (S,)
+        The continuations; the key and the number of the song of each.
+    """
+    songs, length = _songs_with(SEED_STEPS, corpus, split)
+    chosen = np.random.default_rng(seed).integers(len(songs), size=samples)
+    seed_roll = np.stack([songs[i].roll[:length] for i in chosen])
+    names = [songs[i].key for i in chosen]
+    if model.classes:
+        options = {"key": np.array([corpus.keys.index(name) for name in names])} | options
+    return model.generate(seed_roll, STEPS, seed=seed, **options), names, chosen
+
+
+def pieces(corpus, split):
+    """The songs of a split cut into pieces as long as continuations, 64 steps.
+
+    Returns
+    -------
+    bool array (N, 64, P), list of N str
+        And the keys of their songs. A rest that is shorter is left out.
+    """
+    songs, length = _songs_with(STEPS, corpus, split)
+    cut = windows(songs, corpus.keys, length, stride=length)
+    return cut.x, [corpus.keys[k] for k in cut.key]
+
+
+def _songs_with(steps, corpus, split):
+    """Songs of at least so many steps, or as many as the longest has; and how many that are."""
+    songs = songs_of(corpus, split)
+    length = min(steps, max(len(song.roll) for song in songs))
+    return [song for song in songs if len(song.roll) >= length], length
 
 
 def key_accuracy(model, corpus, split, lengths=WINDOW_LENGTHS):
@@ -161,13 +245,26 @@ def key_accuracy(model, corpus, split, lengths=WINDOW_LENGTHS):
     dict
         Number of steps, as a string, or "song" -> accuracy.
     """
+    return _accuracy(lambda rolls: _guesses(model, rolls), corpus, split, lengths)
+
+
+def profile_accuracy(corpus, split, profile, lengths=WINDOW_LENGTHS):
+    """The same for a key profile, one of `cvae.music.keys.PROFILES`."""
+
+    def guess(rolls):
+        return np.argmax(profile_scores(rolls, profile, corpus.keys), axis=-1)
+
+    return _accuracy(guess, corpus, split, lengths)
+
+
+def _accuracy(guess, corpus, split, lengths):
     songs = songs_of(corpus, split)
     accuracy = {}
     for length in lengths:
         if max(len(song.roll) for song in songs) >= length:
             cut = windows(songs, corpus.keys, length=length)
-            accuracy[str(length)] = float(np.mean(_guesses(model, cut.x) == cut.key))
-    guesses = [_guesses(model, song.roll[None])[0] for song in songs]
+            accuracy[str(length)] = float(np.mean(guess(cut.x) == cut.key))
+    guesses = [guess(song.roll[None])[0] for song in songs]
     truth = [corpus.keys.index(song.key) for song in songs]
     return accuracy | {"song": float(np.mean(np.equal(guesses, truth)))}
 
@@ -195,7 +292,7 @@ def _guesses(model, rolls):
     return np.concatenate([np.argmax(mode, axis=-1) for mode in modes])
 
 
-def sample_statistics(rolls, keys=None):
+def sample_statistics(rolls, keys=None, training=None):
     """Musical statistics of rolls, under the field's names: means over the rolls.
 
     Parameters
@@ -203,18 +300,25 @@ def sample_statistics(rolls, keys=None):
     rolls : sequence of bool arrays (T, 88)
     keys : sequence of str, optional
         The key that was asked for, for each roll: adds pitch_in_scale_rate.
+    training : sequence of bool arrays (T, 88), optional
+        Songs that may have been copied: adds copied_share.
 
     Returns
     -------
     dict
-        scale_consistency, polyphony, note_repetition, pitch_class_entropy, and
-        pitch_in_scale_rate. Rolls without notes are left out; None where none is left.
+        scale_consistency, polyphony, lowest_pitch, highest_pitch, note_repetition,
+        pitch_class_entropy, step_change, pitch_in_scale_rate and copied_share: see
+        `cvae.music.statistics`. Rolls without notes are left out; None where none is left.
     """
-    names = ("scale_consistency", "polyphony", "note_repetition", "pitch_class_entropy")
+    names = "scale_consistency polyphony note_repetition pitch_class_entropy step_change".split()
     result = {n: _mean([getattr(statistics, n)(roll) for roll in rolls]) for n in names}
+    for end, name in enumerate(("lowest_pitch", "highest_pitch")):
+        result[name] = _mean([statistics.pitch_range(roll)[end] for roll in rolls])
     if keys is not None:
         rates = [statistics.pitch_in_scale_rate(*pair) for pair in zip(rolls, keys, strict=True)]
         result["pitch_in_scale_rate"] = _mean(rates)
+    if training is not None:
+        result["copied_share"] = _mean(statistics.copied_share(rolls, training))
     return result
 
 

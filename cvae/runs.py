@@ -329,7 +329,7 @@ def locked(folder):
 def save_arrays(path, arrays):
     """Write named arrays to an .npz file in one step."""
     data = io.BytesIO()
-    np.savez(data, **arrays)
+    np.savez_compressed(data, **arrays)
     write_atomically(path, data.getvalue())
 
 

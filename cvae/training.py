@@ -14,13 +14,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cvae.evaluation import Frames, check_match, frames, score
-from cvae.models.base import check_seed
+from cvae.evaluation import check_match, score
+from cvae.examples import SONG, examples, gather, lanes, shuffled_batches
+from cvae.models.checks import check_seed
 from cvae.music.keys import parse_key
 from cvae.progress import progress_bar
-from cvae.runs import STATE, WEIGHTS, load_arrays, locked, save_arrays, set_weights, weights_of
+from cvae.runs import (
+    STATE,
+    WEIGHTS,
+    Run,
+    load_arrays,
+    load_run,
+    locked,
+    save_arrays,
+    set_weights,
+    weights_of,
+)
 
-__all__ = ["TrainingConfig", "TrainingDiverged", "fit"]
+__all__ = ["TrainingConfig", "TrainingDiverged", "fit", "retrained"]
 
 
 @dataclass(frozen=True)
@@ -31,10 +42,18 @@ class TrainingConfig:
     ----------
     epochs : int
         At most so many passes over the training split.
+    seq_length : int or "song"
+        Steps in an example of a model of sequences: windows that start at every step, or whole
+        songs. By default 16, the original's. (A model of single steps has 1, and no other.)
+    carry_state : bool
+        The windows of a model of sequences follow one another through each song, and the memory
+        begins each as it ended the one before; else it begins each window empty.
     batch_size : int
-        Steps in a batch. Each epoch leaves out a different remainder of fewer steps than that.
+        Examples in a batch. Each epoch leaves out a different remainder of fewer than that.
     learning_rate : float
         Above 0.
+    clip_norm : float
+        Scale a gradient down to this norm (over all weights) where it is longer. 0: never.
     optimizer : str
         A Keras optimizer by name.
     class_weight : float
@@ -48,22 +67,28 @@ class TrainingConfig:
         Stop after so many epochs without a better validation bound (counted from the end of
         annealing). 0: never.
     transpose : int
-        Augmentation: move each training step by up to so many semitones, and its key with it, if
-        that gives another of the corpus's keys. (In `jsb-c` no key can move.)
+        Augmentation: move each training example by up to so many semitones, and its key with it,
+        if that gives another of the corpus's keys. (In `jsb-c` no key can move.)
+    any_key : bool
+        Let examples move to keys that the corpus lacks, for a model without classes.
     seed : int
         Of the order of the data, the posterior samples and the augmentation (on the command line
         of the first weights too).
     """
 
     epochs: int = 200
+    seq_length: int | str | None = None
+    carry_state: bool = False
     batch_size: int = 100
     learning_rate: float = 1e-3
+    clip_norm: float = 0.0
     optimizer: str = "adam"
     class_weight: float = 1.0
     kl_anneal: int = 0
     w_kl_anneal: int = 0
     patience: int = 5
     transpose: int = 0
+    any_key: bool = False
     seed: int = 0
 
     def __post_init__(self):
@@ -77,7 +102,14 @@ class TrainingConfig:
                     f"{name}: got {value!r}, must be a whole number of at least {bound}"
                 )
         check_seed(self.seed)
-        for name in ("learning_rate", "class_weight"):
+        steps = self.seq_length
+        if steps not in (None, SONG) and (not isinstance(steps, Integral) or steps < 1):
+            raise ValueError(
+                f"seq_length: got {steps!r}, must be a whole number of at least 1, or {SONG!r}"
+            )
+        if self.carry_state and self.seq_length == SONG:
+            raise ValueError("carry_state: excludes whole songs, which are read at once")
+        for name in ("learning_rate", "class_weight", "clip_norm"):
             value = getattr(self, name)
             if not isinstance(value, Real) or not 0 <= value < np.inf:
                 raise ValueError(f"{name}: got {value!r}, must be finite and at least 0")
@@ -140,6 +172,37 @@ def fit(model, corpus, config=None, folder=None, resume=False, log_dir=None, pro
     return trainer.run(progress)
 
 
+def retrained(name_or_path, progress=None, **changes):
+    """Train the model of a run anew, from its first weights; nothing is written.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        See `load_run`.
+    progress : bool, optional
+        See `fit`.
+    **changes
+        Training settings that differ from the run's, such as fewer `epochs`.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ValueError
+        If there is no such run, or a setting is out of its range.
+    """
+    run = Run.untrained(load_run(name_or_path).folder)
+    fit(
+        run.model,
+        run.corpus(),
+        TrainingConfig(**run.settings["training"] | changes),
+        progress=progress,
+    )
+    return run
+
+
 class Trainer:
     """State of one training: everything that `save_state` writes and `load_state` reads."""
 
@@ -147,15 +210,19 @@ class Trainer:
         check_match(model, corpus)
         self.model, self.config = model, config
         self.folder = Path(folder) if folder is not None else None
-        self.train, self.valid = frames(corpus, "train"), frames(corpus, "valid")
-        if len(self.train.x) < config.batch_size:
+        length = seq_length(model, config)
+        stride = length if config.carry_state else 1
+        self.train, self.valid = (examples(corpus, s, length, stride) for s in ("train", "valid"))
+        size = len(np.unique(self.train.song)) if config.carry_state else len(self.train.key)
+        if size < config.batch_size:
+            what = "songs" if config.carry_state or length == SONG else "steps or windows"
             raise ValueError(
-                f"batch_size: got {config.batch_size}, the training split has {len(self.train.x)}"
-                " steps"
+                f"batch_size: got {config.batch_size}, the training split has {size} {what}"
             )
-        self.optimizer = keras.optimizers.get(
-            {"class_name": config.optimizer, "config": {"learning_rate": config.learning_rate}}
-        )
+        options = {"learning_rate": config.learning_rate}
+        if config.clip_norm:
+            options["global_clipnorm"] = config.clip_norm
+        self.optimizer = keras.optimizers.get({"class_name": config.optimizer, "config": options})
         self.optimizer.build(model.trainable_variables)
         self.variables = [*model.variables, *self.optimizer.variables]
         self.epoch, self.history, self.writer = 0, {}, None
@@ -164,6 +231,12 @@ class Trainer:
         self.key_frequency = np.bincount(self.train.key, minlength=len(corpus.keys)) / len(
             self.train.key
         )
+        if config.any_key:
+            if model.classes:
+                raise ValueError(f"any_key: got True, the model {model.name!r} has classes")
+            self.new_keys = np.broadcast_to(
+                np.arange(len(corpus.keys), dtype=np.int32)[:, None], self.new_keys.shape
+            )
 
     @property
     def annealing(self):
@@ -182,16 +255,23 @@ class Trainer:
 
     def train_epoch(self):
         """One pass over the training split; mean bound and mean loss, nats a step."""
-        config = self.config
-        order = np.random.default_rng([config.seed, self.epoch]).permutation(len(self.train.x))
-        order = order[: len(order) // config.batch_size * config.batch_size]
-        order = order.reshape(-1, config.batch_size).astype(np.int32)
-        return self._train_epoch(
-            order,
-            np.array([config.seed, self.epoch], np.int32),
-            np.float32(ramp(self.epoch, config.kl_anneal)),
-            np.float32(ramp(self.epoch, config.w_kl_anneal)),
-        )
+        config, data, first = self.config, self.train, None
+        rng = np.random.default_rng([config.seed, self.epoch])
+        if config.carry_state:
+            order, first = lanes(data.song, config.batch_size, rng)
+            groups = [(order, int(data.length.max()))]
+            data = transposed_songs(data, self.new_keys, self.key_frequency, rng)
+        else:
+            groups = shuffled_batches(data.length, config.batch_size, rng)
+        seed = np.array([config.seed, self.epoch], np.int32)
+        ramps = (ramp(self.epoch, config.kl_anneal), ramp(self.epoch, config.w_kl_anneal))
+        done, sums = 0, np.zeros(3)
+        for order, longest in groups:
+            sums += self._train_batches(
+                data, order, first, longest, seed, np.int32(done), *map(np.float32, ramps)
+            )
+            done += len(order)
+        return sums[:2] / sums[2]
 
     def run_epoch(self):
         """Train for an epoch, score it, write it down; a row of the history."""
@@ -219,31 +299,35 @@ class Trainer:
         return row
 
     @tf.function(jit_compile=True)
-    def _train_epoch(self, order, seed, kl_weight, w_kl_weight):
-        """The compiled part: the batches are the rows of `order`, (N, B)."""
-        bounds, losses = tf.constant(0.0), tf.constant(0.0)
+    def _train_batches(self, data, order, first, longest, seed, done, kl_weight, w_kl_weight):
+        """The compiled part: the batches are the rows of `order`, (N, B), after `done` others."""
+        sums = tf.zeros(3)
+        state = self.model.initial_state(order.shape[1])
         for i in tf.range(tf.shape(order)[0]):
-            step_seed = tf.random.experimental.stateless_fold_in(seed, i)
-            batch = Frames(*(tf.gather(array, order[i]) for array in self.train))
-            if self.config.transpose:
+            step_seed = tf.random.experimental.stateless_fold_in(seed, done + i)
+            batch = gather(data, order[i], longest, self.model.sequential)
+            if self.config.transpose and not self.config.carry_state:
                 batch = transposed(batch, self.new_keys, self.key_frequency, step_seed)
+            if self.config.carry_state:
+                state = emptied(state, first[i])
             with tf.GradientTape() as tape:
                 x, x_prev = tf.cast(batch.x, tf.float32), tf.cast(batch.x_prev, tf.float32)
-                elbo = self.model(x, x_prev, batch.key, step_seed, training=True)
-                weight = self.config.class_weight * max(self.model.classes - 1, 0)
-                objective = (
-                    elbo.log_likelihood
-                    - kl_weight * elbo.kl_z
-                    - w_kl_weight * elbo.kl_w
-                    + weight * elbo.log_key
+                before = state if self.config.carry_state else None
+                elbo = self.model(
+                    x, x_prev, batch.key, step_seed, batch.mask, before, training=True
                 )
-                loss = -tf.reduce_mean(objective)
+                steps = tf.cast(len(x), tf.float32)
+                if batch.mask is not None:
+                    steps = tf.reduce_sum(batch.mask)
+                objective = elbo.log_likelihood - kl_weight * elbo.kl_z - w_kl_weight * elbo.kl_w
+                weight = self.config.class_weight * max(self.model.classes - 1, 0)
+                loss = -tf.reduce_sum(objective) / steps - weight * tf.reduce_mean(elbo.log_key)
             variables = self.model.trainable_variables
             self.optimizer.apply(tape.gradient(loss, variables), variables)
-            bounds -= tf.reduce_mean(elbo.bound)
-            losses += loss
-        batches = tf.cast(tf.shape(order)[0], tf.float32)
-        return bounds / batches, losses / batches
+            if self.config.carry_state:
+                state = elbo.state
+            sums += tf.stack([-tf.reduce_sum(elbo.bound), loss * steps, steps])
+        return sums
 
     def save_state(self):
         state = {f"now/{name}": array for name, array in weights_of(self.variables).items()}
@@ -304,6 +388,24 @@ def describe(row):
     return words if np.isnan(accuracy) else f"{words}, key {accuracy:.2f}"
 
 
+def seq_length(model, config):
+    """Steps in an example; ValueError if a model of single steps is asked for more."""
+    if model.sequential:
+        return config.seq_length or 16
+    if config.seq_length not in (None, 1) or config.carry_state:
+        name, value = (
+            ("carry_state", True) if config.carry_state else ("seq_length", config.seq_length)
+        )
+        raise ValueError(f"{name}: got {value!r}, the model {model.name!r} sees single steps")
+    return 1
+
+
+def emptied(state, first):
+    """State of a memory with those of a batch, (B,) bool, where a song begins set to 0."""
+    kept = tf.cast(~first, tf.float32)[:, None]
+    return tf.nest.map_structure(lambda array: kept * array, state)
+
+
 def ramp(epoch, length):
     """Weight of a KL term in an epoch: from 0 in a line to 1 at epoch `length`."""
     return min(1.0, epoch / length) if length else 1.0
@@ -323,25 +425,43 @@ def key_shifts(keys, semitones):
 
 
 def transposed(batch, new_keys, key_frequency, seed):
-    """Move each step of a batch, and its key, by a random number of semitones.
+    """Move each example of a batch, and its key, by a random number of semitones.
 
     The new key is drawn in proportion to the square root of its frequency in the training split:
-    rare keys are heard more often, and yet common ones stay common, as the classifier must know. A
-    step stays where it is when a note would leave the piano.
+    rare keys are heard more often, and yet common ones stay common, as the classifier must know.
+    An example stays where it is when a note would leave the piano.
     """
-    reach, pitches = new_keys.shape[1] // 2, batch.x.shape[-1]
+    reach, (size, *_, pitches) = new_keys.shape[1] // 2, batch.x.shape
     weight = np.where(new_keys >= 0, np.sqrt(key_frequency[new_keys]), 0)  # (K, 2 reach + 1)
     logits = tf.gather(np.log(weight + 1e-30).astype(np.float32), batch.key)
     column = tf.random.stateless_categorical(logits, 1, seed, dtype=tf.int32)  # (B, 1)
     source = tf.range(pitches) - (column - reach)  # (B, P)
     inside = (source >= 0) & (source < pitches)
-    both = tf.stack([batch.x, batch.x_prev], axis=1)  # (B, 2, P)
+    both = tf.reshape(tf.stack([batch.x, batch.x_prev], axis=1), [size, -1, pitches])  # (B, 2T, P)
     moved = tf.gather(both, tf.clip_by_value(source, 0, pitches - 1), axis=2, batch_dims=1)
     moved &= inside[:, None]
     whole = tf.reduce_all(count(moved) == count(both), axis=1)
-    key = tf.gather(tf.gather(new_keys, batch.key), column[:, 0], batch_dims=1)
     both = tf.where(whole[:, None, None], moved, both)
-    return Frames(both[:, 0], both[:, 1], tf.where(whole, key, batch.key))
+    x, x_prev = tf.unstack(tf.reshape(both, [size, 2, *batch.x.shape[1:]]), axis=1)
+    key = tf.gather(tf.gather(new_keys, batch.key), column[:, 0], batch_dims=1)
+    return batch._replace(x=x, x_prev=x_prev, key=tf.where(whole, key, batch.key))
+
+
+def transposed_songs(data, new_keys, key_frequency, rng):
+    """The same for whole songs, so that a memory which is carried over never hears a jump."""
+    reach, steps, key = new_keys.shape[1] // 2, data.steps.copy(), data.key.copy()
+    for song in np.unique(data.song):
+        mine = data.song == song
+        old = data.key[mine][0]
+        weight = np.where(new_keys[old] >= 0, np.sqrt(key_frequency[new_keys[old]]), 0)
+        column = rng.choice(len(weight), p=weight / weight.sum())
+        rows = slice(data.start[mine].min(), (data.start + data.length)[mine].max())
+        shift = column - reach
+        moved = np.roll(data.steps[rows], shift, axis=1)
+        wrapped = moved[:, :shift] if shift > 0 else moved[:, moved.shape[1] + shift :]
+        if not wrapped.any():
+            steps[rows], key[mine] = moved, new_keys[old, column]
+    return data._replace(steps=steps, key=key)
 
 
 def count(rolls):

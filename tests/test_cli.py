@@ -82,16 +82,39 @@ def test_the_original_names_the_files_and_the_model_apart(cvae, place):
     assert (place / "d/outfile_0.mid").exists()
 
 
+def test_a_model_of_sequences_is_trained_and_modulates(cvae, place):
+    line = "train seq --model cl-vae-lstm --prior lstm --corpus tiny.pickle --hidden-dim 8"
+    assert cvae(f"{line} --seq-length song --batch-size 4 --epochs 1 --clip-norm 1")[0] == 0
+    training = json.loads((place / "runs/seq/settings.json").read_text())["training"]
+    assert training["seq_length"] == "song"
+    line = "sample seq -c C -t 5 --seed-steps 3 --audio none --key C --then-key E~major"
+    assert cvae(f"{line} --temperature .8 --sample_dir g")[0] == 0
+    assert read_midi(place / "g/seq_0.mid").shape[1] == 88
+    assert cvae("sample seq -t 5 --seed-steps 3 --discrete_w --audio none --sample-dir h")[0] == 0
+
+
 def test_evaluate_prints_one_json_object(cvae):
-    status, out, err = cvae("evaluate run1 --json --draws 1")
+    few = "--json --draws 1 --iw-samples 2 --samples 3"
+    status, out, err = cvae(f"evaluate run1 {few}")
     result = json.loads(out)
-    names = "model corpus split seed bound reconstruction kl_z kl_w key_accuracy songs steps"
+    names = (
+        "model corpus split seed bound reconstruction kl_z kl_w window_bound iw_bound iw_samples "
+        "iw_bound_se key_accuracy key_profiles samples data songs steps"
+    )
     assert list(result) == names.split()
     assert (status, err) == (0, "")
     parts = result["reconstruction"] + result["kl_z"] + result["kl_w"]
     assert result["bound"] == pytest.approx(parts)
     assert (result["songs"], result["split"]) == (3, "test")
-    assert cvae("evaluate runs/run1 --json --draws 1")[1] == out, "by path as by name"
+    assert cvae(f"evaluate runs/run1 {few}")[1] == out, "by path as by name"
+
+
+def test_evaluate_in_words(cvae):
+    status, out, _ = cvae("evaluate run1 --draws 1 --iw-samples 1 --samples 2")
+    assert status == 0
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert lines["songs"] == "3" and lines["key_accuracy"].startswith("1: ")
+    assert "key_profiles temperley" in out
 
 
 def test_resume_goes_on(cvae, place):
@@ -182,7 +205,13 @@ BAD = {
     "train run1 --resume --model vae": "model",
     "train run1 --overwrite --corpus tiny.pickle --batch-size 8 --log-dir tiny.pickle": "log_dir",
     "train run2 --corpus tiny.pickle --optimizer adam-wn": "weight-norm.json",
-    "train run2 --seq_length 16": "seq-length",
+    "train run2 --corpus tiny.pickle --batch-size 8 --seq_length 16": "seq_length",
+    "train run2 --corpus tiny.pickle --batch-size 8 --seq-length bar": "bar",
+    "train run2 --corpus tiny.pickle --model vae-lstm --seq-length 0": "seq_length",
+    "train run2 --corpus tiny.pickle --model vae-lstm --prior normal": "normal",
+    "train run2 --corpus tiny.pickle --model vae --prior lstm": "prior",
+    "train run2 --corpus tiny.pickle --model vae-lstm --batch-size 9 --seq-length song": "songs",
+    "train run2 --corpus tiny.pickle --batch-size 8 --any-key": "any_key",
     "train ../run2 --corpus tiny.pickle --key-classes minor": "minor",
     "sample run9": "run9",
     "sample run1 --key H": "H",
@@ -197,6 +226,10 @@ BAD = {
     "sample run1 --seed-file nowhere.mid": "nowhere.mid",
     "sample run1 --key C --infer-key": "not allowed with",
     "sample run1 --key C --seed-steps 2 --certainty 2 --sample-dir e": "certainty",
+    "sample run1 --seed-steps 2 --temperature 0 --sample-dir e": "temperature",
+    "sample run1 --seed-steps 2 --then-key C --sample-dir e": "then-key",
+    "sample run1 --seed-steps 2 --seed-key G --sample-dir e": "G",
+    "sample run1 --seed-key C --seed-file seed.mid": "--seed-file",
     "sample run1 --seed-steps 2 --w-from median --sample-dir e": "median",
     "sample run1 --seed-steps 2 --sample-dir tiny.pickle": "tiny.pickle",
     "evaluate run9": "run9",

@@ -4,20 +4,26 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from cvae import evaluation
 from cvae.evaluation import (
-    Frames,
+    continuations,
     evaluate,
-    frames,
+    importance_weighted_score,
     key_accuracy,
     key_confusion,
+    pieces,
+    profile_accuracy,
     sample_statistics,
     score,
 )
+from cvae.examples import examples, frames
 from cvae.models import VAE, ClassifyingVAE
-from cvae.music.corpora import Corpus, Song
+from cvae.music.corpora import Corpus, Song, load_corpus
+from cvae.music.keys import PROFILES
 from cvae.music.pianoroll import notes_to_roll, windows
+from cvae.paths import cache_folder
 
 TERMS = ("bound", "reconstruction", "kl_z", "kl_w")
 
@@ -46,28 +52,14 @@ def linear():
     return model, lambda rolls: np.argmax(rolls.mean(axis=-2) @ weights, axis=-1)
 
 
-# Frames
-
-
-def test_frames_are_the_windows_of_one_step(tiny_corpus):
-    data, cut = frames(tiny_corpus, "test"), windows(tiny_corpus.test, tiny_corpus.keys)
-    np.testing.assert_array_equal(data.x, cut.x[:, 0])
-    np.testing.assert_array_equal(data.x_prev, cut.x_prev[:, 0])
-    np.testing.assert_array_equal(data.key, cut.key)
-    assert len(data.x) == sum(len(song.roll) for song in tiny_corpus.test)
-
-
 EMPTY = Corpus("void", ("C major", "E major", "A- major"), (), (), ())
 
 
-@pytest.mark.parametrize("scorer", [frames, "evaluate", "key_accuracy", "key_confusion"])
+@pytest.mark.parametrize("scorer", [evaluate, key_accuracy, key_confusion])
 @pytest.mark.parametrize("split", ["test", "dev", ""])
 def test_an_empty_or_unknown_split_is_named(scorer, split, linear):
     with pytest.raises(ValueError, match=rf"\Asplit: [^\n]*{split}[^\n]*\Z"):
-        if scorer is frames:
-            frames(EMPTY, split)
-        else:
-            getattr(evaluation, scorer)(linear[0], EMPTY, split)
+        scorer(linear[0], EMPTY, split)
 
 
 # Bounds
@@ -78,7 +70,7 @@ def test_terms_of_a_blank_model_by_hand(blank, tiny_corpus, eagerly):
     logits = np.arange(88) / 20
     log_likelihood = data.x @ logits - np.logaddexp(0, logits).sum()
     kl_z = 0.5 * (1 + 4 - 1 - np.log(4)) + 0.5 * 4
-    result = score(blank, data, seed=0)
+    result = score(blank, examples(tiny_corpus, "valid"), seed=0)
     assert result["reconstruction"] == pytest.approx(-log_likelihood.mean(), rel=1e-5)
     assert result["kl_z"] == pytest.approx(kl_z, rel=1e-5)
     assert result["kl_w"] == 0 and np.isnan(result["key_accuracy"])
@@ -86,7 +78,7 @@ def test_terms_of_a_blank_model_by_hand(blank, tiny_corpus, eagerly):
 
 
 def test_a_long_split_is_scored_in_parts(blank, linear, tiny_corpus, eagerly, monkeypatch):
-    data = frames(tiny_corpus, "train")
+    data = examples(tiny_corpus, "train")
     whole = [score(model, data, seed=0) for model in (blank, linear[0])]
     monkeypatch.setattr(evaluation, "CHUNK", 7)
     parts = [score(model, data, seed=0) for model in (blank, linear[0])]
@@ -100,22 +92,25 @@ def test_a_long_split_is_scored_in_parts(blank, linear, tiny_corpus, eagerly, mo
 
 
 def test_parts_of_a_split_draw_different_samples(linear, tiny_corpus, eagerly, monkeypatch):
-    data = frames(tiny_corpus, "train")
-    twice = Frames(*(np.concatenate([array[:8], array[:8]]) for array in data))
-    once = score(linear[0], Frames(*(array[:8] for array in data)), seed=0)
+    data = examples(tiny_corpus, "train")
+    eight = data._replace(start=data.start[:8], length=data.length[:8], key=data.key[:8])
+    twice = eight._replace(
+        **{name: np.tile(getattr(eight, name), 2) for name in ("start", "length", "key")}
+    )
+    once = score(linear[0], eight, seed=0)
     monkeypatch.setattr(evaluation, "CHUNK", 8)
     assert score(linear[0], twice, seed=0)["bound"] != pytest.approx(once["bound"], rel=1e-6)
 
 
 def test_the_seed_decides_the_score(linear, tiny_corpus, eagerly):
-    data = frames(tiny_corpus, "valid")
+    data = examples(tiny_corpus, "valid")
     first, same, other = (score(linear[0], data, seed=seed) for seed in (0, 0, 1))
     assert first == same and first["bound"] != other["bound"]
 
 
 def test_models_are_not_mixed_up(trained, tiny_corpus):
     """Scores are compiled for each model, and of two alike each has its own weights."""
-    data = frames(tiny_corpus, "valid")
+    data = examples(tiny_corpus, "valid")
     fresh = ClassifyingVAE(classes=3, **trained.options)
     before = score(fresh, data, seed=0)["bound"]
     assert before > 40 > score(trained.model, data, seed=0)["bound"]
@@ -127,16 +122,10 @@ def test_models_are_not_mixed_up(trained, tiny_corpus):
 
 
 def test_evaluate_says_what_the_command_prints(trained, tiny_corpus):
-    result = evaluate(trained.model, tiny_corpus)
-    assert list(result) == [
-        "corpus",
-        "split",
-        "seed",
-        *TERMS,
-        "key_accuracy",
-        "songs",
-        "steps",
-    ]
+    few = {"draws": 2, "iw_samples": 2, "samples": 3}
+    result = evaluate(trained.model, tiny_corpus, **few)
+    names = "window_bound iw_bound iw_samples iw_bound_se key_accuracy key_profiles samples data"
+    assert list(result) == ["corpus", "split", "seed", *TERMS, *names.split(), "songs", "steps"]
     assert (result["corpus"], result["split"], result["seed"]) == ("tiny", "test", 0)
     assert result["songs"] == 3 and result["steps"] == len(frames(tiny_corpus, "test").x)
     terms = result["reconstruction"] + result["kl_z"] + result["kl_w"]
@@ -144,19 +133,25 @@ def test_evaluate_says_what_the_command_prints(trained, tiny_corpus):
     assert list(result["key_accuracy"]) == ["1", "4", "8", "song"]  # no song has 16 steps
     assert result["key_accuracy"]["song"] == 1
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert evaluate(trained.model, tiny_corpus) == result
+    assert evaluate(trained.model, tiny_corpus, **few) == result
+    assert result["window_bound"] is None and result["iw_samples"] == 2
+    assert result["iw_bound"] < result["bound"]
+    assert list(result["key_profiles"]) == list(PROFILES)
+    assert result["data"]["pitch_in_scale_rate"] == 1
+    assert set(result["samples"]) == set(result["data"])
 
 
 def test_evaluate_is_a_mean_over_draws(tiny_corpus, eagerly):
     model = VAE(hidden_dim=4)
-    one = [evaluate(model, tiny_corpus, seed=seed, draws=1)["bound"] for seed in range(20)]
-    many = evaluate(model, tiny_corpus, draws=20, seed=100)["bound"]
+    few = {"iw_samples": 1, "samples": 1}
+    one = [evaluate(model, tiny_corpus, "test", s, 1, **few)["bound"] for s in range(10)]
+    many = evaluate(model, tiny_corpus, "test", 100, 20, **few)["bound"]
     assert np.std(one) > 0
     assert many == pytest.approx(np.mean(one), abs=4 * np.std(one) / np.sqrt(10))
 
 
 def test_a_model_without_classes_has_no_key_accuracy(blank, tiny_corpus, eagerly):
-    result = evaluate(blank, tiny_corpus, split="valid", draws=1)
+    result = evaluate(blank, tiny_corpus, "valid", draws=1, iw_samples=1, samples=1)
     assert result["key_accuracy"] == {} and result["kl_w"] == 0
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     for scorer in (key_accuracy, key_confusion):
@@ -170,6 +165,8 @@ def test_a_model_without_classes_has_no_key_accuracy(blank, tiny_corpus, eagerly
         (lambda: ClassifyingVAE(classes=4), {}, "corpus"),
         (lambda: VAE(pitches=12), {}, "pitches"),
         (VAE, {"draws": 0}, "draws"),
+        (VAE, {"iw_samples": 0}, "iw_samples"),
+        (VAE, {"samples": 1.5}, "samples"),
         (VAE, {"seed": -1}, "seed"),
         (VAE, {"seed": 2**31}, "seed"),
         (VAE, {"split": "dev"}, "split"),
@@ -213,7 +210,7 @@ def test_key_accuracy_of_whole_songs(linear, tiny_corpus):
 def test_score_and_confusion_agree_on_single_steps(linear, tiny_corpus, eagerly):
     model, _ = linear
     confusion = key_confusion(model, tiny_corpus, "test")
-    accuracy = score(model, frames(tiny_corpus, "test"), seed=0)["key_accuracy"]
+    accuracy = score(model, examples(tiny_corpus, "test"), seed=0)["key_accuracy"]
     assert accuracy == pytest.approx(np.trace(confusion) / confusion.sum())
 
 
@@ -224,7 +221,7 @@ def test_the_key_of_a_step_is_told_from_the_step_when_predicting_next_too(
     model = ClassifyingVAE(classes=3, **options)
     assign(model.classifier, *linear[0].classifier.get_weights())
     data = frames(tiny_corpus, "test")
-    accuracy = score(model, data, seed=0)["key_accuracy"]
+    accuracy = score(model, examples(tiny_corpus, "test"), seed=0)["key_accuracy"]
     assert accuracy == pytest.approx(np.mean(linear[1](data.x[:, None]) == data.key))
 
 
@@ -234,7 +231,10 @@ def test_the_key_of_a_step_is_told_from_the_step_when_predicting_next_too(
 def test_sample_statistics_are_means_over_the_rolls():
     scale = notes_to_roll([[60], [62], [64], [65], [67], [69], [71]])  # C major
     held = notes_to_roll([[61, 66]] * 4)
-    result = sample_statistics([scale, held], ["C major", "C major"])
+    result = sample_statistics([scale, held], ["C major", "C major"], [held[:2]])
+    assert (result["lowest_pitch"], result["highest_pitch"]) == (60.5, 68.5)
+    assert result["step_change"] == 1
+    assert result["copied_share"] == 0.25
     assert result["pitch_in_scale_rate"] == 0.5
     assert result["scale_consistency"] == 1
     assert result["polyphony"] == 1.5
@@ -265,6 +265,108 @@ def test_songs_may_be_of_any_length(linear, eagerly):
         Song(notes_to_roll([[60, 64, 67]] * steps), "C major", "t", "s") for steps in (1, 40)
     )
     corpus = Corpus("odd", ("C major", "E major", "A- major"), songs, songs, songs)
-    result = evaluate(linear[0], corpus, draws=1)
+    result = evaluate(linear[0], corpus, draws=1, iw_samples=1, samples=1)
     assert result["steps"] == 41
     assert list(result["key_accuracy"]) == ["1", "4", "8", "16", "32", "song"]
+
+
+# Key profiles
+
+
+PUBLISHED = {  # measured apart from this code, on the test split of the original's file
+    "krumhansl-kessler": (0.375, 0.539, 0.604, 0.664, 0.746, 0.857),
+    "aarden-essen": (0.401, 0.654, 0.744, 0.834, 0.942, 0.986),
+    "temperley": (0.418, 0.667, 0.754, 0.823, 0.935, 1.000),
+}
+ORIGINAL = cache_folder() / "seed" / "JSB Chorales_all.pickle"
+
+
+@pytest.mark.skipif(not ORIGINAL.is_file(), reason=f"needs {ORIGINAL}: set CVAE_DATA_DIR")
+@pytest.mark.parametrize("profile", PUBLISHED)
+def test_profiles_reach_what_was_measured_before(profile):
+    accuracy = profile_accuracy(load_corpus("jsb-original"), "test", profile)
+    assert list(accuracy) == ["1", "4", "8", "16", "32", "song"]
+    np.testing.assert_allclose(list(accuracy.values()), PUBLISHED[profile], atol=0.003)
+
+
+def test_profiles_know_plain_cadences(tiny_corpus):
+    for profile in PROFILES:
+        assert profile_accuracy(tiny_corpus, "test", profile)["song"] == 1
+
+
+# Importance-weighted bound
+
+
+class Told:
+    """Stands for a model whose bound on an example is minus its number of notes."""
+
+    sequential, pitches, classes = True, 88, 0
+
+    def importance_weighted_bound(self, x, x_prev, seed, samples, mask):
+        return -tf.reduce_sum(mask[..., None] * x, axis=[1, 2])
+
+
+def test_importance_weighted_score_is_by_step_and_its_error_by_song(tiny_corpus, eagerly):
+    notes = np.array([song.roll.sum() for song in tiny_corpus.train], float)
+    steps = np.array([len(song.roll) for song in tiny_corpus.train], float)
+    for length in ("song", 3):
+        data = examples(tiny_corpus, "train", length, 1 if length == "song" else length)
+        bound, error = importance_weighted_score(Told(), data, 0, 1)
+        assert bound == pytest.approx(notes.sum() / steps.sum())
+        # The jackknife is another road to the error of a ratio.
+        without = (notes.sum() - notes) / (steps.sum() - steps)
+        jackknife = np.sqrt((len(notes) - 1) * np.mean((without - without.mean()) ** 2))
+        assert error == pytest.approx(jackknife, rel=0.1, abs=1e-9)
+
+
+def test_the_error_shows_what_differs_from_song_to_song(eagerly):
+    rng = np.random.default_rng(0)
+    rolls = [rng.random((int(rng.integers(4, 9)), 88)) < rng.uniform(0, 0.2) for _ in range(12)]
+    songs = tuple(Song(roll, "C major", "t", "s") for roll in rolls)
+    corpus = Corpus("odd", ("C major",), songs, songs, songs[:1])
+    bound, error = importance_weighted_score(Told(), examples(corpus, "train", "song"), 0, 1)
+    notes, steps = (np.array([f(r) for r in rolls], float) for f in (np.sum, len))
+    draws = rng.integers(12, size=(4000, 12))
+    bootstrap = np.std(notes[draws].sum(axis=1) / steps[draws].sum(axis=1))
+    assert error == pytest.approx(bootstrap, rel=0.15)
+    assert importance_weighted_score(Told(), examples(corpus, "test", "song"), 0, 1)[1] is None
+
+
+# Continuations
+
+
+def test_all_models_continue_the_same_songs_and_are_told_their_keys(tiny_corpus):
+    asked = []
+
+    class Listening:
+        def __init__(self, classes):
+            self.classes = classes
+
+        def generate(self, seed_roll, steps, **options):
+            asked.append((seed_roll, steps, options))
+            return np.repeat(seed_roll[:, -1:], steps, axis=1)
+
+    outcomes = [continuations(Listening(k), tiny_corpus, "train", 20, seed=3) for k in (0, 3)]
+    (seeds, steps, plain), (same, _, told) = asked
+    np.testing.assert_array_equal(seeds, same)
+    assert steps == 64 and "key" not in plain and plain["seed"] == told["seed"] == 3
+    _, names, songs = outcomes[1]
+    assert [tiny_corpus.keys[k] for k in told["key"]] == names
+    longest = max(len(song.roll) for song in tiny_corpus.train)
+    chosen = [s for s in tiny_corpus.train if len(s.roll) == min(16, longest)]
+    for roll, name, number in zip(seeds, names, songs, strict=True):
+        assert name == chosen[number].key
+        np.testing.assert_array_equal(roll, chosen[number].roll)
+
+
+def test_pieces_are_cut_without_overlap():
+    rng = np.random.default_rng(0)
+    songs = tuple(
+        Song(rng.random((steps, 88)) < 0.1, key, "t", "s")
+        for steps, key in ((130, "C major"), (64, "G major"), (63, "G major"))
+    )
+    corpus = Corpus("three", ("C major", "G major"), songs, songs, songs)
+    rolls, keys = pieces(corpus, "test")
+    assert keys == ["C major", "C major", "G major"]
+    np.testing.assert_array_equal(np.concatenate(rolls[:2]), songs[0].roll[:128])
+    np.testing.assert_array_equal(rolls[2], songs[1].roll)

@@ -6,21 +6,24 @@ import re
 import pytest
 
 from cvae.paths import data_folder
-from cvae.reproduce import EXPERIMENTS, PUBLISHED, SEEDS, reproduce, summary
+from cvae.reproduce import EXPERIMENTS, FROM_RUNS, PUBLISHED, reproduce, seeds_of, summary
 
 README = data_folder().parent / "README.md"
+STORED = {path.stem for path in (data_folder() / "results").glob("*.json")}
 
 
-@pytest.mark.parametrize("name", [*EXPERIMENTS, "samples"])
+@pytest.mark.parametrize("name", [*EXPERIMENTS, *FROM_RUNS])
 def test_results_are_those_of_the_experiments_as_they_stand(name):
+    if name not in STORED:
+        pytest.skip(f"not run yet: cvae reproduce --only {name}")
     stored = json.loads((data_folder() / "results" / f"{name}.json").read_text())
     assert stored["command"] == f"cvae reproduce --only {name}"
-    if name == "samples":
+    if name in FROM_RUNS:
         return
     wanted = [json.dumps(row) for row in EXPERIMENTS[name]]
     fields = ("model", "corpus", "options", "training")
     got = [(json.dumps({f: row[f] for f in fields}), row["seed"]) for row in stored["rows"]]
-    assert set(got) == {(row, seed) for row in wanted for seed in SEEDS}
+    assert set(got) == {(row, seed) for row in wanted for seed in seeds_of(name)}
     for row in stored["rows"]:
         assert row["bound"] == pytest.approx(row["reconstruction"] + row["kl_z"] + row["kl_w"])
 
@@ -30,7 +33,7 @@ def test_readme_quotes_the_stored_results():
     table = text[text.index("## Results") : text.index("## What lies where")]
     quoted = re.findall(r"(\d+\.\d+) ± (\d+\.\d+)", table)
     stored = set()
-    for name in EXPERIMENTS:
+    for name in STORED & EXPERIMENTS.keys():
         for row in summary(name):
             for field in ("bound", "key_accuracy"):
                 if row[field]:

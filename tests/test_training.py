@@ -8,8 +8,9 @@ import tensorflow as tf
 from tensorflow.core.util.event_pb2 import Event
 
 from cvae import training
-from cvae.evaluation import Frames, frames, score
-from cvae.models import VAE, ClassifyingVAE
+from cvae.evaluation import score
+from cvae.examples import Batch, examples, frames, gather, shuffled_batches
+from cvae.models import VAE, VAELSTM, ClassifyingVAE, ClassifyingVAELSTM
 from cvae.music.corpora import Corpus
 from cvae.music.keys import MAJOR_MINOR, RELATIVE_MAJORS, parse_key
 from cvae.music.pianoroll import transpose
@@ -37,6 +38,29 @@ def classifying_vae(**options):
     return ClassifyingVAE(classes=3, **(SIZES | options))
 
 
+KINDS = {
+    "vae-lstm": (VAELSTM, "standard"),
+    "vae-lstm, LSTM prior": (VAELSTM, "lstm"),
+    "cl-vae-lstm": (ClassifyingVAELSTM, "standard"),
+    "cl-vae-lstm, LSTM prior": (ClassifyingVAELSTM, "lstm"),
+}
+
+
+def sequences(kind, **options):
+    """A small model of sequences."""
+    family, prior = KINDS[kind]
+    if family is ClassifyingVAELSTM:
+        options = {"classes": 3, "hidden_class_dim": 8} | options
+    return family(**({"hidden_dim": 8, "prior": prior} | options))
+
+
+MODES = {
+    "windows": {"seq_length": 4, "batch_size": 20},
+    "songs": {"seq_length": "song", "batch_size": 4},
+    "carried": {"seq_length": 4, "carry_state": True, "batch_size": 4},
+}
+
+
 def same_weights(a, b):
     a, b = (weights if isinstance(weights, dict) else weights_of(weights) for weights in (a, b))
     assert a.keys() == b.keys()
@@ -49,14 +73,18 @@ def same_weights(a, b):
 def test_the_defaults_are_the_originals():
     assert dataclasses.asdict(TrainingConfig()) == {
         "epochs": 200,
+        "seq_length": None,
+        "carry_state": False,
         "batch_size": 100,
         "learning_rate": 1e-3,
+        "clip_norm": 0.0,
         "optimizer": "adam",
         "class_weight": 1.0,
         "kl_anneal": 0,
         "w_kl_anneal": 0,
         "patience": 5,
         "transpose": 0,
+        "any_key": False,
         "seed": 0,
     }
 
@@ -68,6 +96,12 @@ def test_the_defaults_are_the_originals():
         ("epochs", 2.5),
         ("epochs", "3"),
         ("batch_size", 0),
+        ("seq_length", 0),
+        ("seq_length", 2.5),
+        ("seq_length", "songs"),
+        ("clip_norm", -1.0),
+        ("clip_norm", float("nan")),
+        ("clip_norm", "short"),
         ("learning_rate", 0),
         ("learning_rate", -1e-3),
         ("learning_rate", float("nan")),
@@ -94,6 +128,11 @@ def test_a_bad_setting_is_named_in_one_line(name, value):
         TrainingConfig(**{name: value})
 
 
+def test_whole_songs_exclude_carried_state():
+    with pytest.raises(ValueError, match=r"\Acarry_state: [^\n]+\Z"):
+        TrainingConfig(seq_length="song", carry_state=True)
+
+
 def test_ramp_rises_in_a_line_to_one():
     assert [ramp(epoch, 4) for epoch in range(6)] == [0, 0.25, 0.5, 0.75, 1, 1]
     assert ramp(0, 0) == 1
@@ -115,9 +154,38 @@ def test_an_empty_split_is_named(split, tiny_corpus):
 
 def test_a_batch_larger_than_the_training_split(tiny_corpus):
     steps = sum(len(song.roll) for song in tiny_corpus.train)
-    with pytest.raises(ValueError, match=rf"\Abatch_size: got {steps + 1}, [^\n]*{steps} steps\Z"):
+    with pytest.raises(
+        ValueError, match=rf"\Abatch_size: got {steps + 1}, [^\n]* {steps} [^\n]+\Z"
+    ):
         fit(classifying_vae(), tiny_corpus, config(batch_size=steps + 1))
     Trainer(classifying_vae(), tiny_corpus, config(batch_size=steps))
+
+
+@pytest.mark.parametrize("settings", [MODES["songs"], MODES["carried"]], ids=["songs", "carried"])
+def test_a_batch_larger_than_the_number_of_songs(settings, tiny_corpus):
+    model, songs = sequences("vae-lstm"), len(tiny_corpus.train)
+    with pytest.raises(ValueError, match=rf"\Abatch_size: got 9, [^\n]* {songs} songs\Z"):
+        Trainer(model, tiny_corpus, config(**settings | {"batch_size": songs + 1}))
+    Trainer(model, tiny_corpus, config(**settings | {"batch_size": songs}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"seq_length": 2}, "seq_length"),
+        ({"seq_length": "song"}, "seq_length"),
+        ({"carry_state": True}, "carry_state"),
+    ],
+)
+def test_a_model_of_single_steps_takes_no_sequences(settings, named, tiny_corpus):
+    with pytest.raises(ValueError, match=rf"\A{named}: got [^\n]+single steps\Z"):
+        fit(VAE(), tiny_corpus, config(**settings))
+    Trainer(VAE(), tiny_corpus, config(seq_length=1))
+
+
+def test_any_key_is_for_models_without_classes(tiny_corpus):
+    with pytest.raises(ValueError, match=r"\Aany_key: [^\n]+\Z"):
+        fit(classifying_vae(), tiny_corpus, config(any_key=True))
 
 
 @pytest.mark.parametrize(
@@ -139,9 +207,9 @@ def orders(tiny_corpus, monkeypatch):
     class Recorder(Trainer):
         calls = []
 
-        def _train_epoch(self, *arguments):
+        def _train_batches(self, *arguments):
             self.calls.append(arguments)
-            return 1.0, 1.0
+            return np.ones(3)
 
     monkeypatch.setattr(Recorder, "calls", [])
 
@@ -158,21 +226,21 @@ def orders(tiny_corpus, monkeypatch):
 
 def test_each_epoch_shuffles_the_data_anew(orders, tiny_corpus):
     steps = sum(len(song.roll) for song in tiny_corpus.train)
-    first, second = (call[0] for call in orders(epochs=2))
+    first, second = (call[1] for call in orders(epochs=2))
     for order in (first, second):
         assert order.shape == (steps // 16, 16)
         assert len(set(order.ravel())) == order.size and set(order.ravel()) < set(range(steps))
     assert set(first.ravel()) != set(second.ravel())  # another remainder is left out
-    again, _ = (call[0] for call in orders(epochs=2))
+    again, _ = (call[1] for call in orders(epochs=2))
     np.testing.assert_array_equal(first, again)
-    other, _ = (call[0] for call in orders(epochs=2, seed=1))
+    other, _ = (call[1] for call in orders(epochs=2, seed=1))
     assert not np.array_equal(first, other)
 
 
 def test_both_kl_weights_are_annealed_each_by_its_own_length(orders):
     calls = orders(epochs=5, kl_anneal=4, w_kl_anneal=2)
-    assert [float(call[2]) for call in calls] == [0, 0.25, 0.5, 0.75, 1]
-    assert [float(call[3]) for call in calls] == [0, 0.5, 1, 1, 1]
+    assert [float(call[5]) for call in calls] == [0, 0.25, 0.5, 0.75, 1]
+    assert [float(call[6]) for call in calls] == [0, 0.5, 1, 1, 1]
 
 
 @pytest.mark.parametrize("class_weight", [0.0, 1.0, 0.3])
@@ -186,7 +254,7 @@ def test_loss_is_the_weighted_bound(class_weight, tiny_corpus, eagerly):
     trainer = Trainer(classifying_vae(), tiny_corpus, settings)
     trainer.epoch = 1
     order = np.random.default_rng([0, 1]).permutation(size)
-    batch = (array[order] for array in data)
+    batch = (array[order] for array in data[:3])
     x, x_prev, key = (array.astype(kind) for array, kind in zip(batch, "ffi", strict=True))
     seed = tf.random.experimental.stateless_fold_in(np.int32([0, 1]), 0)
     elbo = trainer.model.elbo(x, x_prev, key, seed)
@@ -197,11 +265,150 @@ def test_loss_is_the_weighted_bound(class_weight, tiny_corpus, eagerly):
     assert float(loss) == pytest.approx(-np.mean(objective), rel=1e-5)
 
 
+@pytest.mark.parametrize("length", [4, "song"])
+def test_loss_of_sequences_is_a_mean_over_their_steps(length, tiny_corpus, eagerly):
+    """One batch of the whole split. What rewards the key counts once for each example."""
+    data = examples(tiny_corpus, "train", length)
+    size = len(data.key)
+    settings = config(seq_length=length, batch_size=size, class_weight=0.3)
+    trainer = Trainer(sequences("cl-vae-lstm, LSTM prior"), tiny_corpus, settings)
+    [(order, longest)] = shuffled_batches(data.length, size, np.random.default_rng([0, 0]))
+    batch = gather(data, order[0], longest, sequential=True)
+    seed = tf.random.experimental.stateless_fold_in(np.int32([0, 0]), 0)
+    x, x_prev = (tf.cast(array, tf.float32) for array in (batch.x, batch.x_prev))
+    elbo = trainer.model.elbo(x, x_prev, batch.key, seed, batch.mask)
+    steps = data.length.sum()
+    bound, loss = trainer.train_epoch()
+    assert float(bound) == pytest.approx(-np.sum(elbo.bound) / steps, rel=1e-5)
+    expected = -np.sum(elbo.bound) / steps - 0.3 * 2 * np.mean(elbo.log_key)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
 def test_class_weight_changes_nothing_in_a_model_without_classes(tiny_corpus, eagerly):
     models = [VAE(hidden_dim=4) for _ in range(2)]
     for model, class_weight in zip(models, (0.0, 5.0), strict=True):
         fit(model, tiny_corpus, config(epochs=1, class_weight=class_weight))
     assert same_weights(models[0].variables, models[1].variables)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [  # other pairs are trained below
+        ("vae-lstm", "windows"),
+        ("vae-lstm", "carried"),
+        ("vae-lstm, LSTM prior", "songs"),
+        ("cl-vae-lstm", "carried"),
+        ("cl-vae-lstm", "songs"),
+        ("cl-vae-lstm, LSTM prior", "windows"),
+    ],
+)
+def test_sequences_are_trained(kind, mode, tiny_corpus, eagerly):
+    """An epoch moves all weights, and scores the validation split cut in the same way."""
+    model, settings = sequences(kind), config(epochs=1, seed=3, **MODES[mode])
+    before = [variable.numpy() for variable in model.trainable_variables]
+    history = fit(model, tiny_corpus, settings)
+    for variable, array in zip(model.trainable_variables, before, strict=True):
+        assert np.all(np.isfinite(variable)) and not np.array_equal(variable, array), variable.path
+    stride = 4 if mode == "carried" else 1
+    valid = examples(tiny_corpus, "valid", settings.seq_length, stride)
+    assert history["valid_bound"] == [score(model, valid, seed=3)["bound"]]
+    assert 40 < history["train_bound"][0] < 70  # of 88 coins, nats a step
+
+
+@pytest.fixture
+def heard(tiny_corpus, monkeypatch):
+    """What a model was trained on: the arguments and the result of each call."""
+
+    def train(**settings):
+        model, calls = sequences("vae-lstm, LSTM prior"), []
+        plain = model.elbo
+
+        def elbo(x, x_prev, key, seed, mask=None, state=None):
+            calls.append(
+                (Batch(x, x_prev, key, mask), state, plain(x, x_prev, key, seed, mask, state))
+            )
+            return calls[-1][-1]
+
+        monkeypatch.setattr(model, "elbo", elbo)
+        Trainer(model, tiny_corpus, config(**MODES["carried"] | settings)).train_epoch()
+        return calls
+
+    return train
+
+
+def lanes_of(calls):
+    """For each place of the batch, its windows: steps, step before the first, whether it begins."""
+    for place in range(4):
+        lane = []
+        for batch, state, _ in calls:
+            steps = int(np.sum(batch.mask[place]))
+            begins = all(np.all(array[place] == 0) for array in tf.nest.flatten(state))
+            lane.append((batch.x[place, :steps], batch.x_prev[place, 0], begins))
+        yield lane
+
+
+def test_state_is_carried_through_each_song(heard, tiny_corpus, eagerly):
+    calls = heard()
+    for (_, _, elbo), (_, state, _) in zip(calls, calls[1:], strict=False):
+        for after, now in zip(*map(tf.nest.flatten, (elbo.state, state)), strict=True):
+            kept = np.all(np.equal(after, now), axis=1)
+            emptied = np.all(np.equal(now, 0), axis=1)
+            assert np.all(kept | emptied)
+    songs = {song.roll.tobytes() for song in tiny_corpus.train}
+    for lane in lanes_of(calls):
+        assert lane[0][2]
+        begins = [i for i, (_, _, first) in enumerate(lane) if first]
+        for start, stop in zip(begins, begins[1:], strict=False):  # the last may be cut short
+            roll = np.concatenate([steps for steps, _, _ in lane[start:stop]]).astype(bool)
+            assert roll.tobytes() in songs
+        for (steps, _, _), (_, last, first) in zip(lane, lane[1:], strict=False):
+            np.testing.assert_array_equal(last, 0 * last if first else steps[-1])
+
+
+def test_a_song_is_moved_as_one_when_its_state_is_carried(heard, tiny_corpus, eagerly):
+    """What the memory has read is in the key that goes on."""
+    calls = heard(transpose=4)
+    moved = 0
+    for lane in lanes_of(calls):
+        for (steps, _, _), (_, last, first) in zip(lane, lane[1:], strict=False):
+            if not first:
+                np.testing.assert_array_equal(last, steps[-1])
+        moved += sum(
+            not any(np.array_equal(steps, song.roll[: len(steps)]) for song in tiny_corpus.train)
+            for steps, _, first in lane
+            if first
+        )
+    assert moved
+
+
+@pytest.mark.parametrize("kind", ["steps", "sequences"])
+def test_a_gradient_is_clipped_to_a_norm_over_all_weights(kind, tiny_corpus, eagerly):
+    """With plain gradient descent the weights move by the rate times the gradient."""
+    settings = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 50}
+    if kind == "sequences":
+        settings |= MODES["songs"] | {"batch_size": 8}
+    moves = []
+    for clip_norm in (0.0, 1e-3, 1e6):
+        model = VAE(hidden_dim=8) if kind == "steps" else sequences("vae-lstm")
+        before = [variable.numpy() for variable in model.trainable_variables]
+        Trainer(model, tiny_corpus, config(clip_norm=clip_norm, **settings)).train_epoch()
+        pairs = zip(model.trainable_variables, before, strict=True)
+        moves.append(np.concatenate([np.ravel(v.numpy() - array) for v, array in pairs]))
+    free, clipped, loose = map(np.linalg.norm, moves)
+    assert free == pytest.approx(loose, rel=1e-5) and free > 1e-2
+    assert clipped == pytest.approx(0.1 * 1e-3, rel=1e-2)
+    cosine = moves[0] @ moves[1] / (free * clipped)
+    assert cosine == pytest.approx(1, abs=1e-3)  # of all weights at once: it keeps its direction
+
+
+@pytest.mark.parametrize("mode", ["songs", "carried"])
+def test_the_largest_seed_trains_too(mode, tiny_corpus, eagerly):
+    history = fit(
+        sequences("vae-lstm, LSTM prior"),
+        tiny_corpus,
+        config(epochs=1, seed=2**31 - 1, **MODES[mode]),
+    )
+    assert np.isfinite(history["valid_bound"][0])
 
 
 # Transposition
@@ -225,7 +432,11 @@ def random_frames(size, keys, low=0, high=88):
     rng = np.random.default_rng(0)
     x, x_prev = rng.random((2, size, 88)) < 0.05
     x[:, :low] = x_prev[:, :low] = x[:, high:] = x_prev[:, high:] = False
-    return Frames(x, x_prev, rng.integers(0, keys, size).astype(np.int32))
+    return Batch(x, x_prev, rng.integers(0, keys, size).astype(np.int32))
+
+
+def arrays_of(batch):
+    return Batch(*(None if part is None else np.array(part) for part in batch))
 
 
 def shifts_between(before, after, keys, reach):
@@ -240,8 +451,8 @@ def shifts_between(before, after, keys, reach):
 def test_transposed_steps_are_transposed_rolls_and_keys(keys):
     batch = random_frames(300, len(keys), low=5, high=83)
     even = np.full(len(keys), 1 / len(keys))
-    moved = Frames(*map(np.array, training.transposed(batch, key_shifts(keys, 5), even, (1, 2))))
-    assert [array.dtype for array in moved] == [bool, bool, np.int32]
+    moved = arrays_of(training.transposed(batch, key_shifts(keys, 5), even, (1, 2)))
+    assert [array.dtype for array in moved[:3]] == [bool, bool, np.int32]
     semitones = shifts_between(batch.key, moved.key, keys, 5)
     assert set(semitones) == set(range(-5, 6))
     for i, s in enumerate(semitones):
@@ -252,15 +463,47 @@ def test_transposed_steps_are_transposed_rolls_and_keys(keys):
     assert counts.min() > 300 / 11 / 2.5  # all about as often
 
 
+def random_rolls(size, steps, keys):
+    frames = random_frames(size * steps, keys, low=5, high=83)
+    x, x_prev = (array.reshape(size, steps, 88) for array in frames[:2])
+    return Batch(x, x_prev, frames.key[:size], np.ones((size, steps), np.float32))
+
+
+def test_a_sequence_is_transposed_as_one():
+    batch = random_rolls(200, 5, 12)
+    batch.x[:100, 3, 87] = batch.x_prev[100:, 4, 0] = True  # one note of one step is enough
+    even = np.full(12, 1 / 12)
+    moved = arrays_of(training.transposed(batch, key_shifts(RELATIVE_MAJORS, 5), even, (1, 2)))
+    semitones = shifts_between(batch.key, moved.key, RELATIVE_MAJORS, 5)
+    assert set(semitones[:100]) == set(range(-5, 1)) and set(semitones[100:]) == set(range(6))
+    for i, s in enumerate(semitones):
+        np.testing.assert_array_equal(moved.x[i], transpose(batch.x[i], s))
+        np.testing.assert_array_equal(moved.x_prev[i], transpose(batch.x_prev[i], s))
+    np.testing.assert_array_equal(moved.mask, batch.mask)
+
+
+def test_any_key_lets_examples_move_to_keys_that_the_corpus_lacks(tiny_corpus):
+    batch = random_frames(2000, 3, low=5, high=83)
+    shares = []
+    for any_key in (False, True):
+        trainer = Trainer(VAE(), tiny_corpus, config(transpose=5, any_key=any_key))
+        moved = arrays_of(
+            training.transposed(batch, trainer.new_keys, trainer.key_frequency, (1, 2))
+        )
+        semitones = [np.argmax(m) - np.argmax(x) for m, x in zip(moved.x, batch.x, strict=True)]
+        shares.append(np.bincount(np.add(semitones, 5), minlength=11) / 2000)
+    only_keys, all_keys = shares
+    assert set(np.flatnonzero(only_keys) - 5) == {-4, 0, 4}  # C, E and A flat
+    np.testing.assert_allclose(all_keys, np.full(11, 1 / 11), atol=0.03)
+
+
 @pytest.mark.parametrize("which", ["x", "x_prev"])
 def test_a_step_whose_notes_would_leave_the_piano_stays(which):
     batch = random_frames(300, 12, low=5, high=83)
     getattr(batch, which)[:150, 0] = True
     getattr(batch, which)[150:, 87] = True
     even = np.full(12, 1 / 12)
-    moved = Frames(
-        *map(np.array, training.transposed(batch, key_shifts(RELATIVE_MAJORS, 5), even, (1, 2)))
-    )
+    moved = arrays_of(training.transposed(batch, key_shifts(RELATIVE_MAJORS, 5), even, (1, 2)))
     semitones = shifts_between(batch.key, moved.key, RELATIVE_MAJORS, 5)
     assert set(semitones[:150]) == set(range(6)) and set(semitones[150:]) == set(range(-5, 1))
     for i, s in enumerate(semitones):
@@ -285,7 +528,7 @@ def test_new_keys_are_drawn_from_the_classes_and_common_ones_more_often():
 
 def test_silence_is_transposed_too():
     silent = np.zeros((50, 88), bool)
-    batch = Frames(silent, silent, np.zeros(50, np.int32))
+    batch = Batch(silent, silent, np.zeros(50, np.int32))
     moved = training.transposed(
         batch, key_shifts(RELATIVE_MAJORS, 3), np.full(12, 1 / 12), np.int32([1, 2])
     )
@@ -415,6 +658,23 @@ def test_resumed_training_ends_in_the_same_bits(trained, tiny_corpus, tmp_path):
     assert same_weights(load_run(tmp_path).model.variables, resumed.model.variables)
 
 
+@pytest.mark.parametrize("mode", ["songs", "carried"])
+def test_resumed_training_of_sequences_ends_in_the_same_bits(mode, tiny_corpus, tmp_path, eagerly):
+    """With dropout, whose state is kept, and clipped gradients."""
+    kind = {"songs": "cl-vae-lstm, LSTM prior", "carried": "cl-vae-lstm"}[mode]
+    options = {"dropout": 0.2, "class_dropout": 0.2}
+    settings = {"clip_norm": 1.0, "transpose": 4} | MODES[mode] | {"batch_size": 8}
+    whole = sequences(kind, **options)
+    history = fit(whole, tiny_corpus, config(epochs=2, **settings))
+    parts = sequences(kind, **options)
+    fit(parts, tiny_corpus, config(epochs=1, **settings), tmp_path)
+    resumed = sequences(kind, **options)
+    rest = fit(resumed, tiny_corpus, config(epochs=2, **settings), tmp_path, resume=True)
+    assert rest == history
+    assert same_weights(whole.variables, resumed.variables)
+    assert not same_weights(weights_of(parts.variables), weights_of(resumed.variables))
+
+
 def test_another_seed_gives_another_training(tiny_corpus, eagerly):
     models = [classifying_vae() for _ in range(2)]
     for seed, model in enumerate(models):
@@ -463,7 +723,7 @@ def test_a_foreign_state_is_named_in_one_line(change, finished, tmp_path, tiny_c
         fit(Run.untrained(folder).model, tiny_corpus, config(epochs=2), tmp_path, resume=True)
 
 
-def test_without_a_state_resuming_starts_anew(finished, tmp_path, tiny_corpus):
+def test_without_a_state_resuming_starts_anew(finished, tmp_path, tiny_corpus, eagerly):
     model = Run.untrained(finished[0]).model
     history = fit(model, tiny_corpus, config(epochs=1), tmp_path, resume=True)
     assert history["epoch"] == [1]
@@ -500,6 +760,17 @@ def test_a_tiny_corpus_is_learnt(trained):
     assert history["train_bound"][-1] < history["train_bound"][0] / 5
 
 
+def test_sequences_are_learnt(tiny_corpus):
+    """Compiled, with all that training can do, the state carried."""
+    model = sequences("cl-vae-lstm, LSTM prior", hidden_dim=16, dropout=0.1, class_dropout=0.1)
+    settings = {"seq_length": 5, "carry_state": True, "batch_size": 4, "clip_norm": 5.0}
+    settings |= {"epochs": 40, "learning_rate": 0.03, "kl_anneal": 5, "transpose": 4, "patience": 0}
+    history = fit(model, tiny_corpus, config(**settings))
+    assert history["valid_bound"][0] > 25
+    assert min(history["valid_bound"]) < 8
+    assert history["valid_key_accuracy"][-1] == 1
+
+
 def test_history_has_a_row_for_each_epoch(trained):
     history = trained.history
     assert list(history) == [
@@ -521,7 +792,7 @@ def test_history_has_a_row_for_each_epoch(trained):
 def test_model_and_folder_hold_the_weights_of_the_best_bound(trained, tiny_corpus):
     loaded = load_run(trained.folder).model
     for model in (trained.model, loaded):
-        bound = score(model, frames(tiny_corpus, "valid"), seed=0)["bound"]
+        bound = score(model, examples(tiny_corpus, "valid"), seed=0)["bound"]
         assert bound == min(trained.history["valid_bound"])
 
 

@@ -14,7 +14,14 @@ tfd, tfb = tfp.distributions, tfp.bijectors
 
 COORDINATES = ("additive", "isometric")
 
-__all__ = ["LogisticNormal", "diagonal_normal", "independent_bernoulli", "nothing"]
+__all__ = [
+    "LogisticNormal",
+    "diagonal_normal",
+    "independent_bernoulli",
+    "nothing",
+    "standard_normal",
+    "tempered",
+]
 
 
 class LogisticNormal(tfd.TransformedDistribution):
@@ -158,6 +165,12 @@ def diagonal_normal(parameters):
     return tfd.MultivariateNormalDiag(loc, tf.exp(0.5 * log_variance))
 
 
+def standard_normal(batch_shape, dimensions):
+    """Normal(0, I): event (dimensions,), batch `batch_shape`."""
+    zeros = tf.zeros(tf.concat([batch_shape, [dimensions]], axis=0))
+    return tfd.MultivariateNormalDiag(zeros, tf.ones_like(zeros))
+
+
 def independent_bernoulli(logits):
     """One coin per pitch: event (P,), float32 zeros and ones, from log-odds (..., P)."""
     return tfd.Independent(tfd.Bernoulli(logits=logits, dtype=tf.float32), 1)
@@ -171,3 +184,15 @@ def nothing(batch_shape):
     """
     empty = tf.zeros(tf.concat([tf.cast(batch_shape, tf.int32), [0]], axis=0))
     return tfd.Independent(tfd.Deterministic(empty), 1)
+
+
+def tempered(distribution, temperature):
+    """A normal or coins with density or probabilities in proportion to ``p ** (1 / temperature)``.
+
+    Below 1 draws keep to what is likely, above 1 they stray. `distribution` is one that
+    `diagonal_normal`, `standard_normal` or `independent_bernoulli` made.
+    """
+    if isinstance(distribution, tfd.MultivariateNormalDiag):
+        scale = distribution.stddev() * temperature**0.5
+        return tfd.MultivariateNormalDiag(distribution.mean(), scale)
+    return independent_bernoulli(distribution.distribution.logits_parameter() / temperature)

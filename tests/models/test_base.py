@@ -1,74 +1,96 @@
-"""The contract that every family keeps: bound, gradients, key inference, sampler."""
+"""The contract that every family keeps: bounds, gradients, key inference."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from small import (
+    KINDS,
+    H,
+    K,
+    P,
+    Z,
+    batch,
+    before,
+    elbo,
+    make,
+    rolls,
+    set_log_variance,
+    spread,
+    total_log_prob,
+)
 
-from cvae.models import MODELS, VAE, ClassifyingVAE
+from cvae.models import MODELS
 
-P, K, Z = 6, 3, 2
-SIZES = {"pitches": P, "latent_dim": Z, "hidden_dim": 8, "use_x_prev": True}
-
-
-def make(kind, **options):
-    if kind == "cl-vae":
-        options = {"classes": K, "hidden_class_dim": 7} | options
-    return MODELS[kind](**(SIZES | options))
+SEED = (1, 2)
 
 
-def rolls(*shape, seed=0):
-    return (np.random.default_rng(seed).random((*shape, P)) < 0.4).astype(np.float32)
-
-
-def batch(size, seed=0):
-    key = np.random.default_rng(seed).integers(0, K, size).astype(np.int32)
-    return rolls(size, seed=seed), rolls(size, seed=seed + 1), key
-
-
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=KINDS)
 def model(request, shaken):
     return shaken(make(request.param))
 
 
 def test_bound_is_the_sum_of_its_terms(model):
-    elbo = model.elbo(*batch(5), seed=(1, 2))
-    assert all(term.shape == (5,) and term.dtype == tf.float32 for term in elbo)
-    np.testing.assert_allclose(elbo.bound, elbo.log_likelihood - elbo.kl_z - elbo.kl_w, rtol=1e-6)
-    assert np.all(elbo.kl_z > 0) and np.all(elbo.log_likelihood < 0)
+    terms = elbo(model, batch(model, 5))
+    assert all(term.shape == (5,) and term.dtype == tf.float32 for term in terms[:5])
+    difference = terms.log_likelihood - terms.kl_z - terms.kl_w
+    np.testing.assert_allclose(terms.bound, difference, rtol=1e-6)
+    assert np.all(terms.kl_z > 0) and np.all(terms.log_likelihood < 0)
 
 
 def test_bound_depends_on_its_seed_only(model):
-    first, same, other = (model.elbo(*batch(5), seed=seed) for seed in [(1, 2), (1, 2), (1, 3)])
-    for a, b in zip(first, same, strict=True):
+    data = batch(model, 5)
+    first, same, other = (elbo(model, data, seed) for seed in [SEED, SEED, (1, 3)])
+    for a, b in zip(first[:5], same[:5], strict=True):
         np.testing.assert_array_equal(a, b)
     assert not np.allclose(first.log_likelihood, other.log_likelihood)
-    assert model.elbo(*batch(5), seed=np.array([1, 2])).bound.shape == (5,)  # int64 will do
+    assert elbo(model, data, np.array(SEED)).bound.shape == (5,)  # int64 will do
 
 
 def test_rows_of_a_batch_do_not_mix(model):
-    x, x_prev, key = batch(4)
-    together = model.elbo(x, x_prev, key, seed=(1, 2))
-    x[3], x_prev[3], key[3] = 1 - x[3], 1 - x_prev[3], (key[3] + 1) % K
-    changed = model.elbo(x, x_prev, key, seed=(1, 2))
-    for a, b in zip(together, changed, strict=True):
+    data = batch(model, 4)
+    together = elbo(model, data)
+    data.x[3], data.x_prev[3] = 1 - data.x[3], 1 - data.x_prev[3]
+    data.key[3] = (data.key[3] + 1) % K
+    changed = elbo(model, data)
+    for a, b in zip(together[:5], changed[:5], strict=True):
         np.testing.assert_array_equal(a[:3], b[:3])
     assert together.log_likelihood[3] != changed.log_likelihood[3]
 
 
-def test_number_of_variables(model):
-    """Two weights and two biases for each of encoder, decoder and classifier."""
-    networks = 3 if model.classes else 2
-    assert len(model.trainable_variables) == 4 * networks
-    assert len(model.variables) == 4 * networks
-    encoder = (P + model.classes + 1) * 8 + 9 * 2 * Z
-    decoder = (model.classes + Z + P + 1) * 8 + 9 * P
-    classifier = (P + 1) * 7 + 8 * 2 * (K - 1) if model.classes else 0
-    assert model.count_params() == encoder + decoder + classifier
+def perceptron(inputs, hidden, outputs):
+    return (inputs + 1) * hidden + (hidden + 1) * outputs
+
+
+def lstm(inputs):
+    """Four gates, each with an input, a recurrent kernel and a bias."""
+    return 4 * H * (inputs + H + 1)
+
+
+def test_number_of_weights(model):
+    k = model.classes
+    if not model.sequential:
+        arrays, weights = 8, perceptron(P + k, H, 2 * Z) + perceptron(k + Z + P, H, P)
+    elif model.prior == "standard":
+        arrays = 10
+        weights = lstm(P + k) + (H + 1) * 2 * Z + lstm(Z + k + P) + (H + 1) * P
+    else:
+        arrays, weights = 15, lstm(P + k) + perceptron(H + k, H, 2 * Z)
+        weights += perceptron(P + H + k, H, 2 * Z) + perceptron(Z + k + H, H, P)
+    if k:
+        arrays += 4 + 2 * model.sequential
+        inputs = 7 if model.sequential else P
+        weights += perceptron(inputs, 7, 2 * (K - 1)) + model.sequential * (P + 1) * 7
+    assert len(model.trainable_variables) == arrays
+    assert sum(v.numpy().size for v in model.trainable_variables) == weights
+
+
+def call(model, data, **options):
+    return model(data.x, data.x_prev, data.key, np.int32(SEED), data.mask, **options)
 
 
 def test_every_variable_gets_a_gradient_from_the_bound(model):
     with tf.GradientTape() as tape:
-        loss = -tf.reduce_mean(model(*batch(30), seed=(1, 2), training=True).bound)
+        loss = -tf.reduce_mean(call(model, batch(model, 30), training=True).bound)
     gradients = tape.gradient(loss, model.trainable_variables)
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         assert gradient is not None and np.any(gradient != 0), variable.path
@@ -77,10 +99,11 @@ def test_every_variable_gets_a_gradient_from_the_bound(model):
 
 def test_gradient_of_the_bound_is_that_of_finite_differences(model):
     """Through both samples: the bound at a fixed seed is a function of the weights."""
-    data, step = batch(50), 1e-2
+    data, step = batch(model, 50), 1e-2
 
+    @tf.function
     def loss():
-        return tf.reduce_mean(model.elbo(*data, seed=(1, 2)).bound)
+        return tf.reduce_mean(elbo(model, data).bound)
 
     with tf.GradientTape() as tape:
         value = loss()
@@ -90,129 +113,167 @@ def test_gradient_of_the_bound_is_that_of_finite_differences(model):
     ):
         direction = rng.normal(size=variable.shape).astype(np.float32)
         direction /= np.linalg.norm(direction)
-        before = variable.numpy()
-        variable.assign(before + step * direction)
+        here = variable.numpy()
+        variable.assign(here + step * direction)
         up = loss()
-        variable.assign(before - step * direction)
+        variable.assign(here - step * direction)
         down = loss()
-        variable.assign(before)
+        variable.assign(here)
         slope = float(up - down) / (2 * step)
         assert np.sum(gradient * direction) == pytest.approx(slope, abs=0.02, rel=0.02)
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_dropout_acts_in_training_only(kind, shaken):
     model = shaken(make(kind, dropout=0.5))
-    data = batch(5)
-    plain = model.elbo(*data, seed=(1, 2)).bound
-    np.testing.assert_array_equal(plain, model(*data, seed=(1, 2)).bound)
-    np.testing.assert_array_equal(plain, model(*data, seed=(1, 2), training=False).bound)
-    assert not np.allclose(plain, model(*data, seed=(1, 2), training=True).bound)
+    data = batch(model, 5)
+    plain = elbo(model, data).bound
+    np.testing.assert_array_equal(plain, call(model, data).bound)
+    np.testing.assert_array_equal(plain, call(model, data, training=False).bound)
+    assert not np.allclose(plain, call(model, data, training=True).bound)
 
 
-@pytest.mark.parametrize("kind", MODELS)
+def test_a_mask_may_be_given_by_name(model):
+    data = batch(model, 5)
+    np.testing.assert_array_equal(
+        elbo(model, data).bound, model(**data._asdict(), seed=np.int32(SEED)).bound
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_weights_are_drawn_by_seed(kind):
-    first, same, other = (make(kind, seed=seed) for seed in (0, 0, 1))
+    first, same, other = (make(kind, seed=seed, dropout=0.1) for seed in (0, 0, 1))
     for a, b, c in zip(first.variables, same.variables, other.variables, strict=True):
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, b, a.path)
         if "kernel" in a.path:
             assert not np.any(a.numpy() == c.numpy())
 
 
-def test_networks_do_not_start_alike():
-    model = ClassifyingVAE(classes=4, pitches=5, latent_dim=1, hidden_dim=5, hidden_class_dim=5)
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_do_not_start_alike(kind):
+    """Two layers of one shape have different weights."""
+    sizes = {"pitches": 5, "latent_dim": 5, "hidden_dim": 5, "use_x_prev": False}
+    model = make(kind, **sizes, **({"hidden_class_dim": 5} if kind.startswith("cl-") else {}))
     kernels = [v.numpy() for v in model.trainable_variables if "kernel" in v.path]
+    assert len({kernel.shape for kernel in kernels}) < len(kernels)
     for i, a in enumerate(kernels):
         for b in kernels[:i]:
             assert a.shape != b.shape or not np.any(a == b)
 
 
-def test_generate_returns_bool_rolls_that_the_seed_decides(model):
-    seed_roll = rolls(4, 3)
-    first, same, other = (model.generate(seed_roll, 5, seed=seed) for seed in (0, 0, 1))
-    assert first.shape == (4, 5, P) and first.dtype == bool
-    np.testing.assert_array_equal(first, same)
-    assert not np.array_equal(first, other)
-    assert len({sample.tobytes() for sample in first}) == 4  # the samples differ, too
-    assert np.array_equal(first, model.generate(seed_roll > 0, 5))  # a bool seed will do
+# The importance-weighted bound, where quadrature gives log p(x)
+
+TOYS = KINDS | {f"{kind}, predict_next": KINDS[kind] for kind in ("vae", "cl-vae-lstm")}
 
 
-def test_generate_looks_at_the_end_of_the_seed_only(model, eagerly):
-    key = 0 if model.classes else None  # otherwise the whole seed decides the key
-    long, short = rolls(4, 6), rolls(4, 6)[:, -2:]
-    for z_from in ("prior", "posterior"):
-        np.testing.assert_array_equal(
-            model.generate(long, 3, key, z_from=z_from),
-            model.generate(short, 3, key, z_from=z_from),
-        )
+@pytest.fixture(scope="module", params=TOYS)
+def toy(request, shaken):
+    """A model of three pitches with one z a step, and two classes: one coordinate of w."""
+    kind, *predict_next = request.param.split(", predict_next")
+    options = {"pitches": 3, "latent_dim": 1, "hidden_dim": 5}
+    if predict_next:
+        options |= {"predict_next": True, "use_x_prev": False}
+    if kind.startswith("cl-"):
+        options |= {"classes": 2, "w_log_var_prior": 0.5}
+    model = spread(shaken(make(kind, **options), seed=1), log_variance=0.7)
+    if model.sequential and model.prior == "lstm":
+        set_log_variance(model.prior_network.output_layer, 0)
+    return model  # its q are wider than its p: no importance weight is large
 
 
-@pytest.mark.parametrize("z_from", ["prior", "posterior"])
-def test_sample_i_depends_on_its_own_seed_and_key_only(model, z_from, eagerly):
-    seed_roll = rolls(20, 2)
-    changed = seed_roll.copy()
-    changed[1::2] = 1 - changed[1::2]
-    before = model.generate(seed_roll, 4, z_from=z_from)
-    after = model.generate(changed, 4, z_from=z_from)
-    np.testing.assert_array_equal(before[::2], after[::2])
-    assert not np.array_equal(before[1::2], after[1::2])
+def toy_data(model):
+    """A step, or a roll of two, as `importance_weighted_bound` takes it; the roll is padded."""
+    x, x_prev = np.float32([[1, 0, 1]]), np.float32([[0, 1, 1]])
+    if not model.sequential:
+        return {"x": x, "x_prev": x_prev, "mask": None}
+    x = np.concatenate([x, 1 - x, np.ones_like(x)])[None]
+    return {"x": x, "x_prev": before(x), "mask": np.float32([[1, 1, 0]])}
+
+
+def evidence(model, x, x_prev, mask):
+    """Log p(x) by quadrature over w and all z."""
+    if model.sequential:
+        x, x_prev = x[:, :2], x_prev[:, :2]
+    axes = bool(model.classes) + (2 if model.sequential else 1)
+    axis = np.linspace(-7, 7, 43)
+    grid = np.stack(np.meshgrid(*[axis] * axes), axis=-1).reshape(-1, axes)
+    size, log_joint = len(grid), 0.0
+    w = np.zeros((size, 0), np.float32)
     if model.classes:
-        before = model.generate(seed_roll, 4, [0, 1] * 10, z_from=z_from)
-        after = model.generate(seed_roll, 4, [0, 2] * 10, z_from=z_from)
-        np.testing.assert_array_equal(before[::2], after[::2])
-        assert not np.array_equal(before[1::2], after[1::2])
-        one = model.generate(seed_roll, 4, 2, z_from=z_from)
-        np.testing.assert_array_equal(after[1::2], one[1::2])
+        grid, y = grid[:, 1:], grid[:, 0]  # w = softmax of (y, -y) / sqrt(2)
+        log_joint = -0.5 * y**2 / np.exp(0.5) - 0.25 - 0.5 * np.log(2 * np.pi)
+        w = np.stack([1 / (1 + np.exp(-s * np.sqrt(2) * y)) for s in (1, -1)], 1).astype("f")
+    z = grid.reshape(size, *x.shape[1:-1], 1).astype("f")
+    x, x_prev = (np.repeat(array, size, axis=0) for array in (x, x_prev))
+    context = model.context(x_prev, w, model.initial_state(size))
+    log_joint = log_joint + total_log_prob(model.prior_z(w, context), z)
+    log_joint += total_log_prob(model.likelihood(z, w, context), x)
+    return np.log(np.sum(np.exp(log_joint)) * (axis[1] - axis[0]) ** axes)
 
 
-@pytest.mark.parametrize("steps", [1, np.int64(2)])
-def test_generate_of_one_step_or_a_numpy_number_of_steps(model, steps, eagerly):
-    assert model.generate(rolls(2, 1), steps).shape == (2, steps, P)
+def repeated(data, copies):
+    return {k: v if v is None else np.repeat(v, copies, axis=0) for k, v in data.items()}
 
 
-def test_generate_in_double_the_steps_begins_alike(model, eagerly):
-    seed_roll = rolls(3, 2)
-    np.testing.assert_array_equal(model.generate(seed_roll, 4), model.generate(seed_roll, 8)[:, :4])
+def importance_weighted(model, copies, samples):
+    """The bound of so many copies of the toy's data, each with draws of its own."""
+    data = repeated(toy_data(model), copies)
+    bounds = model.importance_weighted_bound(**data, seed=np.int32(SEED), samples=samples)
+    assert bounds.shape == (copies,)
+    return bounds.numpy().astype(float)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        ({"steps": 0}, "steps"),
-        ({"steps": -1}, "steps"),
-        ({"w_from": "median"}, "w_from"),
-        ({"z_from": "nowhere"}, "z_from"),
-        ({"seed_roll": rolls(4)}, "seed_roll"),
-        ({"seed_roll": rolls(2, 3)[..., :-1]}, "seed_roll"),
-        ({"seed_roll": rolls(2, 0)}, "seed_roll"),
-        ({"seed_roll": rolls(2, 1), "z_from": "posterior"}, "seed_roll"),
-        ({"key": -1}, "key"),
-        ({"key": K}, "key"),
-        ({"key": [0, -1]}, "key"),
-        ({"key": [0, 1, 2]}, "key"),
-        ({"key": [[0], [1]]}, "key"),
-        ({"key": 0.5}, "key"),
-        ({"key": "C major"}, "key"),
-        ({"seed": 2**31}, "seed"),
-    ],
-)
-def test_generate_names_a_bad_argument_in_one_line(model, arguments, named):
-    with pytest.raises(ValueError, match=rf"\A{named}: [^\n]+\Z"):
-        model.generate(**({"seed_roll": rolls(2, 3), "steps": 2} | arguments))
+def standard_error(values):
+    return np.std(values) / np.sqrt(len(values))
 
 
-def test_a_model_without_classes_takes_no_key():
-    model = make("vae")
-    with pytest.raises(ValueError, match="key"):
-        model.generate(rolls(2, 3), 2, key=0)
+@pytest.mark.parametrize("samples", [1, 3])
+def test_importance_weights_are_an_unbiased_estimate_of_the_evidence(toy, samples):
+    ratio = np.exp(importance_weighted(toy, 10_000, samples) - evidence(toy, **toy_data(toy)))
+    assert standard_error(ratio) < 0.02
+    assert np.mean(ratio) == pytest.approx(1, abs=4 * standard_error(ratio) + 1e-3)
+
+
+def test_importance_weighted_bound_of_one_draw_is_the_bound_in_expectation(toy):
+    copies = 10_000
+    data = repeated(toy_data(toy), copies)
+    bounds = toy.elbo(**data, key=np.zeros(copies, np.int32), seed=(3, 4)).bound.numpy()
+    draws = importance_weighted(toy, copies, samples=1)
+    error = np.hypot(standard_error(bounds), standard_error(draws))
+    assert np.mean(draws) == pytest.approx(np.mean(bounds, dtype=float), abs=4 * error)
+    assert error < 0.03
+
+
+def test_importance_weighted_bound_rises_to_the_evidence(toy):
+    truth = evidence(toy, **toy_data(toy))
+    gaps = [truth - np.mean(importance_weighted(toy, 2000, samples)) for samples in (1, 2, 6)]
+    assert gaps[0] > 1.4 * gaps[1] > 2.8 * gaps[2] > 0  # in the limit they fall like 1 / S
+
+
+def test_importance_weighted_bound_depends_on_its_seed_only(model):
+    data = batch(model, 5)
+    first, same, other = (
+        model.importance_weighted_bound(data.x, data.x_prev, seed, 2, data.mask).numpy()
+        for seed in [SEED, SEED, (1, 3)]
+    )
+    np.testing.assert_array_equal(first, same)
+    assert np.all(first != other)
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("kind", ["vae", "vae-lstm"])
+def test_a_model_without_classes_infers_no_key(kind):
     with pytest.raises(ValueError, match="no classes"):
-        model.infer_key(rolls(3))
+        make(kind).infer_key(rolls(3))
 
 
 @pytest.mark.parametrize("shape", [(0,), (2, 3), ()])
-def test_infer_key_names_a_bad_roll(shape):
+@pytest.mark.parametrize("kind", ["cl-vae", "cl-vae-lstm"])
+def test_infer_key_names_a_bad_roll(kind, shape):
     with pytest.raises(ValueError, match=r"\Aroll: [^\n]+\Z"):
-        make("cl-vae").infer_key(rolls(*shape))
+        make(kind).infer_key(rolls(*shape))
 
 
 @pytest.mark.parametrize(
@@ -228,10 +289,10 @@ def test_infer_key_names_a_bad_roll(shape):
         ({"dropout": -0.1}, "dropout"),
         ({"dropout": float("nan")}, "dropout"),
         ({"dropout": "0.1"}, "dropout"),
-        ({"use_x_prev": True, "predict_next": True}, "use_x_prev"),
+        ({"use_x_prev": True, "predict_next": True}, "(use_x_prev|predict_next)"),
     ],
 )
-@pytest.mark.parametrize("family", [VAE, ClassifyingVAE])
+@pytest.mark.parametrize("family", MODELS.values())
 def test_a_bad_option_is_named(family, options, named):
     with pytest.raises(ValueError, match=rf"\A{named}: [^\n]+\Z"):
         family(**options)
@@ -249,6 +310,19 @@ def test_a_bad_option_is_named(family, options, named):
         ({"coordinates": "polar"}, "coordinates"),
     ],
 )
-def test_a_bad_option_of_the_classifier_is_named(options, named):
+@pytest.mark.parametrize("family", [MODELS["cl-vae"], MODELS["cl-vae-lstm"]])
+def test_a_bad_option_of_the_classifier_is_named(family, options, named):
     with pytest.raises(ValueError, match=rf"\A{named}: [^\n]+\Z"):
-        ClassifyingVAE(**options)
+        family(**options)
+
+
+@pytest.mark.parametrize("options", [{"prior": "flat"}, {"prior": None}])
+@pytest.mark.parametrize("family", [MODELS["vae-lstm"], MODELS["cl-vae-lstm"]])
+def test_an_unknown_prior_is_named(family, options):
+    with pytest.raises(ValueError, match=r"\Aprior: [^\n]+standard, lstm\Z"):
+        family(**options)
+
+
+def test_an_lstm_prior_excludes_predict_next():
+    with pytest.raises(ValueError, match=r"\Apredict_next: [^\n]+\Z"):
+        MODELS["vae-lstm"](prior="lstm", predict_next=True)

@@ -1,4 +1,4 @@
-"""The Classifying VAE: w by quadrature, key inference, and what the sampler makes of a key."""
+"""The Classifying VAE: w by quadrature, and key inference."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from cvae.models import ClassifyingVAE
-from cvae.models.distributions import independent_bernoulli
 
 tfd = tfp.distributions
 
@@ -171,75 +170,3 @@ def test_infer_w_takes_batches_of_rolls(model):
     q = model.infer_w(batch)
     assert q.batch_shape == (2, 3) and q.event_shape == (K,)
     np.testing.assert_allclose(q[1, 2].mode(), model.infer_w(batch[1, 2]).mode(), rtol=1e-5)
-
-
-# The sampler: a decoder whose notes are the components of w
-
-
-class Transparent(ClassifyingVAE):
-    """P = K, and pitch k sounds with probability w_k."""
-
-    def likelihood(self, z, w, x_prev):
-        return independent_bernoulli(tf.math.log(w + 1e-20) - tf.math.log(1 - w + 1e-20))
-
-
-@pytest.fixture(scope="module")
-def transparent(shaken):
-    return shaken(Transparent(classes=P, pitches=P, hidden_class_dim=8))
-
-
-SEED_ROLL = np.random.default_rng(5).integers(0, 2, (1, 3, P)).astype(np.float32)
-
-
-def test_a_given_key_is_a_one_hot_w(transparent, eagerly):
-    keys = [0, 3, 4, 1]
-    for z_from in ("prior", "posterior"):
-        seeds = np.repeat(SEED_ROLL, 4, 0)
-        got = transparent.generate(seeds, 6, keys, certainty=1, z_from=z_from)
-        np.testing.assert_array_equal(got, np.repeat(np.eye(P, dtype=bool)[keys][:, None], 6, 1))
-
-
-@pytest.mark.parametrize("certainty", [0, 0.4, 0.9])
-def test_certainty_of_a_given_key(transparent, eagerly, certainty):
-    seeds = np.repeat(SEED_ROLL, 2000, 0)
-    got = transparent.generate(seeds, 3, 1, certainty=certainty).mean(axis=(0, 1))
-    expected = np.full(P, (1 - certainty) / P)
-    expected[1] += certainty
-    np.testing.assert_allclose(got, expected, atol=0.03)
-
-
-@pytest.mark.parametrize("certainty", [-0.1, 1.1, float("nan"), "high"])
-@pytest.mark.parametrize("arguments", [{"key": 1}, {"w_from": "discrete"}])
-def test_a_certainty_that_is_no_share(transparent, certainty, arguments):
-    with pytest.raises(ValueError, match=r"\Acertainty: [^\n]+\Z"):
-        transparent.generate(SEED_ROLL, 2, certainty=certainty, **arguments)
-
-
-def test_w_from_mean_discrete_and_sample(transparent, eagerly):
-    size, steps = 2000, 20
-    seeds = np.repeat(SEED_ROLL, size, 0)
-    q = transparent.infer_w(SEED_ROLL[0])
-
-    got = transparent.generate(seeds, 3, w_from="mean")
-    np.testing.assert_allclose(got.mean(axis=(0, 1)), q.mean(), atol=0.04)
-
-    got = transparent.generate(seeds[:3], 3, w_from="discrete", certainty=1)
-    assert np.all(got == np.eye(P, dtype=bool)[np.argmax(q.mean())])
-
-    # One draw of w for each sample, kept through its steps: the spread between the samples'
-    # frequencies is that of w, and the coins' own.
-    got = transparent.generate(seeds, steps, w_from="sample").mean(axis=1)
-    draws = q.sample(20_000, seed=(3, 4)).numpy()
-    variance = draws.var(axis=0) + (draws * (1 - draws)).mean(axis=0) / steps
-    np.testing.assert_allclose(got.mean(axis=0), draws.mean(axis=0), atol=0.03)
-    np.testing.assert_allclose(got.var(axis=0), variance, rtol=0.15, atol=0.002)
-    assert draws.var(axis=0).max() > 0.01
-
-
-def test_w_is_inferred_from_each_samples_own_seed(shaken, eagerly):
-    transparent = shaken(Transparent(classes=P, pitches=P), scale=2)
-    seeds = np.eye(P, dtype=np.float32)[:, None]  # in each a pitch of its own
-    got = transparent.generate(seeds, 2, w_from="discrete", certainty=1)
-    best = [np.argmax(transparent.infer_w(roll).mode()) for roll in seeds]
-    assert len(set(best)) > 1
-    np.testing.assert_array_equal(got[:, 0], np.eye(P, dtype=bool)[best])

@@ -1,0 +1,149 @@
+"""Ancestral sampling from a model, written once: continue rolls step by step, as one program."""
+
+from numbers import Real
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from cvae.models.checks import check_choice, check_roll, check_seed, check_sizes
+from cvae.models.distributions import tempered
+
+W_FROM = ("mean", "sample", "discrete")
+Z_FROM = ("prior", "posterior")
+
+
+class Sampler:
+    """The part of `LatentModel` that generates; it needs nothing but the model's conditionals."""
+
+    def generate(
+        self,
+        seed_roll,
+        steps,
+        key=None,
+        certainty=None,
+        w_from="mean",
+        z_from="prior",
+        temperature=1.0,
+        seed=0,
+    ):
+        """Continue piano rolls, step by step, as one compiled program for the whole batch.
+
+        Parameters
+        ----------
+        seed_roll : array (S, T, P)
+            What came before: at least one step (two for ``z_from="posterior"``). A model with a
+            memory reads all of it.
+        steps : int
+            Steps to generate, at least 1.
+        key : int or int array (S,) or (S, steps), optional
+            Class of each sample, or of each of its steps: so a piece can modulate. By default w is
+            inferred from `seed_roll`.
+        certainty : float
+            How sure w is of a class that is given, or inferred as "discrete", from 0 to 1: a
+            mixture of its one-hot vector, with this weight, and of even probabilities. 1 is the
+            paper's one-hot vector; in training the w of a single step is seldom so sure, and the
+            decoder answers with thicker chords. The default is the model's `certainty`.
+        w_from : {"mean", "sample", "discrete"}
+            The inferred w: mean of q(w | seed_roll), a draw from it, or its most probable class.
+        z_from : {"prior", "posterior"}
+            Draw z_t from p(z_t | past), which is sampling from the model itself, or (the original
+            code's default) from q(z | x_{t-1}, w), which makes a chain of variations of the last
+            step. A model with `predict_next` needs the latter: its z tells what comes next.
+        temperature : float
+            Above 0. Each z_t and x_t is drawn from its distribution to the power 1 / temperature.
+        seed : int
+            The same seed gives the same samples.
+
+        Returns
+        -------
+        bool array (S, steps, P)
+            Without the seed.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range.
+        """
+        check_choice("w_from", w_from, W_FROM)
+        check_choice("z_from", z_from, Z_FROM)
+        check_sizes(steps=steps)
+        check_seed(seed)
+        certainty = self.certainty if certainty is None else certainty
+        if not isinstance(certainty, Real) or not 0 <= certainty <= 1:
+            raise ValueError(f"certainty: got {certainty!r}, must be from 0 to 1")
+        if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
+            raise ValueError(f"temperature: got {temperature!r}, must be finite and above 0")
+        needed = 2 if z_from == "posterior" else 1
+        seed_roll = check_roll(seed_roll, "seed_roll", self.pitches, ndim=3, steps=needed)
+        seed_w, seed_x = np.array([[seed, 0], [seed, 1]], np.int32)
+        w = self._choose_w(seed_roll, int(steps), key, certainty, w_from, seed_w)
+        if not self.sequential:
+            seed_roll = seed_roll[:, -2:]
+        roll = self._roll_out(seed_roll, w, tf.constant(temperature, tf.float32), seed_x, z_from)
+        return roll.numpy() > 0
+
+    def _choose_w(self, seed_roll, steps, key, certainty, w_from, seed):
+        """W at each step, (steps, S, K)."""
+        samples = len(seed_roll)
+        if key is not None:
+            known, shape = np.isin(key, np.arange(self.classes)), np.shape(key)
+            if not known.all() or shape not in ((), (samples,), (samples, steps)):
+                raise ValueError(
+                    f"key: got {key}, must be a class below {self.classes}, one for each of "
+                    f"{samples} samples, or ({samples}, {steps}) for each of their steps"
+                )
+            by_step = np.broadcast_to(np.transpose(key), (steps, samples))
+            return self._w_of(by_step, certainty)
+        q_w = self.infer_w(seed_roll)
+        if not self.classes or w_from == "sample":
+            w = q_w.sample(seed=seed)
+        elif w_from == "discrete":
+            w = self._w_of(tf.argmax(q_w.mode(), axis=-1), certainty)
+        else:
+            w = q_w.mean()
+        return tf.broadcast_to(w, [steps, samples, self.classes])
+
+    def _w_of(self, key, certainty):
+        return certainty * tf.one_hot(key, self.classes) + (1 - certainty) / self.classes
+
+    @tf.function(jit_compile=True)
+    def _roll_out(self, seed_roll, w, temperature, seed, z_from):
+        """seed_roll (S, T, P) and w (steps, S, K) -> float32 (S, steps, P)."""
+        # A z from the posterior tells of the last step, so the memory must not have read it yet
+        # (it has not if it is a step behind anyway).
+        unread = 1 if z_from == "posterior" and not self.predict_next else 0
+        read = seed_roll[:, : seed_roll.shape[1] - unread]
+        state = self._read(read, w[0], temperature, seed)
+        before, last = seed_roll[:, -min(2, seed_roll.shape[1])], seed_roll[:, -1]
+        roll = tf.TensorArray(tf.float32, size=len(w))
+        for t in tf.range(len(w)):
+            step_seed = tf.random.experimental.stateless_fold_in(seed, t)
+            seed_z, seed_x = tf.unstack(tfp.random.split_seed(step_seed, n=2))
+            newest = self._as_step(last)
+            if z_from == "prior":
+                context = self.context(newest, w[t], state)
+                p_z = self.prior_z(w[t], context)
+            else:
+                context = self.context(self._as_step(before), w[t], state)
+                p_z = self.posterior_z(newest, w[t], context)
+            z = tempered(p_z, temperature).sample(seed=seed_z)
+            x = tempered(self.likelihood(z, w[t], context), temperature).sample(seed=seed_x)
+            state = self.advance(x if z_from == "prior" else newest, z, w[t], context)
+            before, last = last, tf.reshape(x, tf.shape(last))
+            roll = roll.write(t, last)
+        return tf.transpose(roll.stack(), [1, 0, 2])
+
+    def _as_step(self, x):
+        """(S, P) as a roll of one step, in the shape that the conditionals take."""
+        return x[:, None] if self.sequential else x
+
+    def _read(self, roll, w, temperature, seed):
+        """State of the memory after a roll (S, T, P)."""
+        if not self.sequential:
+            return []
+        x_prev = tf.pad(roll[:, :-1], [[0, 0], [1, 0], [0, 0]])
+        context = self.context(x_prev, w, self.initial_state(tf.shape(roll)[0]))
+        observed = x_prev if self.predict_next else roll
+        z = tempered(self.posterior_z(observed, w, context), temperature).sample(seed=seed)
+        return self.advance(observed, z, w, context)
