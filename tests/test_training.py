@@ -239,8 +239,8 @@ def test_each_epoch_shuffles_the_data_anew(orders, tiny_corpus):
 
 def test_both_kl_weights_are_annealed_each_by_its_own_length(orders):
     calls = orders(epochs=5, kl_anneal=4, w_kl_anneal=2)
-    assert [float(call[5]) for call in calls] == [0, 0.25, 0.5, 0.75, 1]
-    assert [float(call[6]) for call in calls] == [0, 0.5, 1, 1, 1]
+    assert [float(call[-2]) for call in calls] == [0, 0.25, 0.5, 0.75, 1]
+    assert [float(call[-1]) for call in calls] == [0, 0.5, 1, 1, 1]
 
 
 @pytest.mark.parametrize("class_weight", [0.0, 1.0, 0.3])
@@ -480,6 +480,43 @@ def test_a_sequence_is_transposed_as_one():
         np.testing.assert_array_equal(moved.x[i], transpose(batch.x[i], s))
         np.testing.assert_array_equal(moved.x_prev[i], transpose(batch.x_prev[i], s))
     np.testing.assert_array_equal(moved.mask, batch.mask)
+
+
+@pytest.mark.parametrize("length", [3, "song"])
+def test_songs_are_transposed_as_wholes(length, tiny_corpus):
+    data = examples(tiny_corpus, "train", length, 3)
+    untouched = data.steps.copy()
+    data.steps[data.start[data.song == 1][-1], 87] = True  # one note keeps this song from rising
+    even, rng = np.full(12, 1 / 12), np.random.default_rng(0)
+    key = RELATIVE_MAJORS.index("C major") + np.zeros_like(data.key)
+    data, shifts = data._replace(key=key), []
+    for _ in range(60):
+        moved = training.transposed_songs(data, key_shifts(RELATIVE_MAJORS, 3), even, rng)
+        by_song = [set(moved.key[moved.song == song]) for song in range(8)]
+        assert all(len(keys) == 1 for keys in by_song)
+        new = np.array([keys.pop() for keys in by_song])
+        shifts.append(shifts_between(np.full(8, key[0]), new, RELATIVE_MAJORS, 3))
+        for song, semitones in enumerate(shifts[-1]):
+            roll = data.steps[rows_of(data, song)]
+            np.testing.assert_array_equal(
+                moved.steps[rows_of(data, song)], transpose(roll, semitones)
+            )
+        np.testing.assert_array_equal(moved.steps.sum(axis=1), data.steps.sum(axis=1))
+        for name in ("start", "length", "song"):
+            assert getattr(moved, name) is getattr(data, name)
+    untouched[data.start[data.song == 1][-1], 87] = True
+    np.testing.assert_array_equal(data.steps, untouched)  # the songs themselves stay as they are
+    shifts = np.array(shifts)
+    assert set(shifts[:, 1]) == set(range(-3, 1))
+    assert set(np.delete(shifts, 1, axis=1).ravel()) == set(range(-3, 4))
+    assert np.all(np.std(shifts, axis=1) > 0)  # each song by a shift of its own
+    counts = np.bincount(np.delete(shifts, 1, axis=1).ravel() + 3)
+    assert counts.min() > 0.7 * counts.mean()
+
+
+def rows_of(data, song):
+    mine = data.song == song
+    return slice(data.start[mine].min(), (data.start + data.length)[mine].max())
 
 
 def test_any_key_lets_examples_move_to_keys_that_the_corpus_lacks(tiny_corpus):
