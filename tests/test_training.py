@@ -319,18 +319,19 @@ def test_sequences_are_trained(kind, mode, tiny_corpus, eagerly):
 def heard(tiny_corpus, monkeypatch):
     """What a model was trained on: the arguments and the result of each call."""
 
-    def train(**settings):
+    def train(epochs=1, **settings):
         model, calls = sequences("vae-lstm, LSTM prior"), []
         plain = model.elbo
 
         def elbo(x, x_prev, key, seed, mask=None, state=None):
-            calls.append(
-                (Batch(x, x_prev, key, mask), state, plain(x, x_prev, key, seed, mask, state))
-            )
-            return calls[-1][-1]
+            result = plain(x, x_prev, key, seed, mask, state)
+            calls.append((Batch(x, x_prev, key, mask), state, result, tuple(seed.numpy())))
+            return result
 
         monkeypatch.setattr(model, "elbo", elbo)
-        Trainer(model, tiny_corpus, config(**MODES["carried"] | settings)).train_epoch()
+        trainer = Trainer(model, tiny_corpus, config(**MODES["carried"] | settings))
+        for trainer.epoch in range(epochs):
+            trainer.train_epoch()
         return calls
 
     return train
@@ -340,7 +341,7 @@ def lanes_of(calls):
     """For each place of the batch, its windows: steps, step before the first, whether it begins."""
     for place in range(4):
         lane = []
-        for batch, state, _ in calls:
+        for batch, state, _, _ in calls:
             steps = int(np.sum(batch.mask[place]))
             begins = all(np.all(array[place] == 0) for array in tf.nest.flatten(state))
             lane.append((batch.x[place, :steps], batch.x_prev[place, 0], begins))
@@ -349,7 +350,7 @@ def lanes_of(calls):
 
 def test_state_is_carried_through_each_song(heard, tiny_corpus, eagerly):
     calls = heard()
-    for (_, _, elbo), (_, state, _) in zip(calls, calls[1:], strict=False):
+    for (_, _, elbo, _), (_, state, _, _) in zip(calls, calls[1:], strict=False):
         for after, now in zip(*map(tf.nest.flatten, (elbo.state, state)), strict=True):
             kept = np.all(np.equal(after, now), axis=1)
             emptied = np.all(np.equal(now, 0), axis=1)
@@ -363,6 +364,13 @@ def test_state_is_carried_through_each_song(heard, tiny_corpus, eagerly):
             assert roll.tobytes() in songs
         for (steps, _, _), (_, last, first) in zip(lane, lane[1:], strict=False):
             np.testing.assert_array_equal(last, 0 * last if first else steps[-1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_batch_draws_by_a_seed_of_its_own(mode, heard, eagerly):
+    settings = {"carry_state": False} | MODES[mode] | {"batch_size": 4}
+    seeds = [call[-1] for call in heard(epochs=2, **settings)]
+    assert len(set(seeds)) == len(seeds) > 3
 
 
 def test_a_song_is_moved_as_one_when_its_state_is_carried(heard, tiny_corpus, eagerly):
