@@ -213,7 +213,7 @@ def reproduce(args):
     """`cvae reproduce`: every figure that the book quotes."""
     from cvae.reproduce import reproduce as run_experiments
 
-    for path in run_experiments(args.only, args.model_dir, args.quick):
+    for path in run_experiments(args.only, args.model_dir, args.quick, args.jobs):
         print(path)
 
 
@@ -298,6 +298,7 @@ def _parser(arguments):
     p.add_argument("--only", help="one experiment")
     p.add_argument("--model-dir", default="runs", help="where the runs go")
     p.add_argument("--quick", action="store_true", help="two epochs each, to see that it works")
+    p.add_argument("--jobs", type=int, default=1, help="runs side by side")
     corpus = commands.add_parser("corpus", help="build or describe a corpus")
     corpus = corpus.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     p = command(corpus_build, "build", corpus)

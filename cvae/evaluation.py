@@ -72,7 +72,8 @@ def score(model, data, seed, draw=0):
     }
 
 
-@tf.function(jit_compile=True)
+# Without XLA: a few passes do not pay for its compilation.
+@tf.function
 def _terms(model, data, index, longest, seed):
     batch = gather(data, index, longest, model.sequential)
     x, x_prev = tf.cast(batch.x, tf.float32), tf.cast(batch.x_prev, tf.float32)
@@ -108,7 +109,7 @@ def importance_weighted_score(model, data, seed, samples):
     return float(bound), float(np.sqrt(count * variance) / steps.sum())
 
 
-@tf.function(jit_compile=True)
+@tf.function
 def _importance_weighted(model, data, index, longest, seed, samples):
     batch = gather(data, index, longest, model.sequential)
     x, x_prev = tf.cast(batch.x, tf.float32), tf.cast(batch.x_prev, tf.float32)

@@ -1,13 +1,13 @@
-"""The experiments behind every figure that the book quotes: `cvae reproduce`.
+"""Every figure that the book quotes, by one command: `cvae reproduce`.
 
-Each experiment is a list of rows; each row is trained with each seed, unless its run is already
-there, and scored on the validation and on the test split. What was chosen was chosen on the
-validation split. Results are written to ``data/results/EXPERIMENT.json``.
+The runs of `cvae.experiments` are trained, unless they are there already, and scored on the
+validation and on the test split. Results are written to ``data/results/EXPERIMENT.json``.
 """
 
 import dataclasses
-import itertools
 import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -15,116 +15,37 @@ from scipy.stats import bootstrap
 
 import cvae
 from cvae.evaluation import SEED_STEPS, STEPS, continuations, evaluate, pieces, sample_statistics
+from cvae.experiments import CERTAINTIES, EXPERIMENTS, PUBLISHED, TWINS, seeds_of
+from cvae.models.checks import check_choice, check_sizes
 from cvae.music import load_corpus, pitch_in_scale_rate
 from cvae.paths import data_folder, write_atomically
 from cvae.progress import progress_bar
 from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_run, load_settings
 from cvae.training import TrainingConfig, fit
 
-__all__ = ["EXPERIMENTS", "reproduce", "summary"]
+__all__ = ["NAMES", "reproduce", "summary"]
 
-SEEDS = (0, 1, 2)
+NAMES = (*EXPERIMENTS, "samples", "in-key")
+SPLITS = ("valid", "test")
 SAMPLES = 500
-FROM_RUNS = ("samples", "in-key")
-CERTAINTIES = (0.2, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0)
-
-VAE = {"use_x_prev": True, "latent_dim": 16, "hidden_dim": 256, "dropout": 0.1}
-CL_VAE = VAE | {"hidden_class_dim": 256, "class_dropout": 0.4, "w_log_var_prior": -1.0}
-ORIGINAL = {"use_x_prev": True, "latent_dim": 4}
-TRAINING = {
-    "epochs": 150,
-    "patience": 20,
-    "batch_size": 200,
-    "learning_rate": 2e-3,
-    "transpose": 6,
-}
-VAE_LSTM = {"use_x_prev": True, "latent_dim": 32, "dropout": 0.3}
-STANDARD = VAE_LSTM | {"prior": "standard", "hidden_dim": 192}
-LSTM = VAE_LSTM | {"prior": "lstm", "hidden_dim": 256}
-LSTM_BELOW_2_MB = LSTM | {"hidden_dim": 192}
-CLASSIFIER = {"hidden_class_dim": 256, "class_dropout": 0.4, "w_log_var_prior": -1.0}
-SEQUENCES = {
-    "epochs": 16,
-    "patience": 0,
-    "seq_length": 32,
-    "batch_size": 64,
-    "learning_rate": 2e-3,
-    "clip_norm": 1.0,
-    "kl_anneal": 4,
-    "transpose": 6,
-    "class_weight": 0.01,
-}
-SHORTER = SEQUENCES | {"epochs": 12, "seq_length": 16}
+SCORES = "scores.json"
+IW_SAMPLES = {"twins": 16}  # those of w times those of z: 64 would take hours
 
 
-def _row(model, corpus, options, **training):
-    return {"model": model, "corpus": corpus, "options": options, "training": training}
-
-
-EXPERIMENTS = {
-    # The frontier between the bound and the key, by the class weight; 1 is the original's.
-    "class-weight": [
-        _row("cl-vae", "jsb-original", CL_VAE, **TRAINING, class_weight=weight)
-        for weight in (0.01, 0.03, 0.1, 0.3, 1.0)
-    ],
-    "corpora": [
-        _row(model, corpus, options, **TRAINING)
-        for corpus in ("jsb", "jsb-c")
-        for model, options in (("vae", VAE), ("cl-vae", CL_VAE))
-    ],
-    # The original's sizes and settings, and what each change of ours adds to them.
-    "changes": [
-        _row("cl-vae", "jsb-original", ORIGINAL | {"coordinates": "additive"}),
-        _row("cl-vae", "jsb-original", ORIGINAL),
-        _row("cl-vae", "jsb-original", ORIGINAL, transpose=6),
-    ],
-    # Each model with its plain twin, on the original's file.
-    "twins": [
-        _row("vae", "jsb-original", VAE, **TRAINING),
-        _row("cl-vae", "jsb-original", CL_VAE, **TRAINING, class_weight=0.03),
-        _row("vae-lstm", "jsb-original", STANDARD, **SHORTER),
-        _row("cl-vae-lstm", "jsb-original", STANDARD | CLASSIFIER, **SHORTER),
-        _row("vae-lstm", "jsb-original", LSTM, **SEQUENCES),
-        _row("cl-vae-lstm", "jsb-original", LSTM | CLASSIFIER, **SEQUENCES),
-    ],
-    # Without annealing z is never used, and what is left is an LSTM whose notes are independent.
-    "collapse": [_row("vae-lstm", "jsb-original", LSTM, **SEQUENCES | {"kl_anneal": 0})],
-    "literature": [_row("vae-lstm", "jsb-bl", LSTM, **SEQUENCES | {"epochs": 28}, any_key=True)],
-    # What chapters 5 and 6 load.
-    "book": [
-        _row("vae-lstm", "jsb", STANDARD, **SHORTER),
-        _row("vae-lstm", "jsb", LSTM_BELOW_2_MB, **SEQUENCES),
-        # A sure w steers better than a cheap one.
-        _row(
-            "cl-vae-lstm",
-            "jsb",
-            LSTM_BELOW_2_MB | CLASSIFIER,
-            **SEQUENCES | {"class_weight": 0.3},
-        ),
-    ],
-}
-ONE_SEED = ("book",)
-# Runs of the first seed that come with the project, for the book to load.
-PUBLISHED = {
-    "corpora-0-0": "jsb-vae",
-    "corpora-1-0": "jsb-cl-vae",
-    "book-0-0": "jsb-vae-lstm-standard",
-    "book-1-0": "jsb-vae-lstm",
-    "book-2-0": "jsb-cl-vae-lstm",
-}
-
-
-def reproduce(only=None, folder="runs", quick=False):
+def reproduce(only=None, folder="runs", quick=False, jobs=1):
     """Train and score every row with every seed; resumable.
 
     Parameters
     ----------
     only : str, optional
-        One experiment, or one of what is drawn from its models: "samples", "in-key".
+        One of `NAMES`: an experiment, or what is drawn from models of one, "samples" and "in-key".
     folder : path
-        Where the runs go. A run that is there is resumed, and not trained again if it was done.
+        Where the runs go. A run that is there is resumed, and neither trained nor scored again if
+        that was done; delete its folder to start anew.
     quick : bool
         Two epochs of one seed, to see that it works; results and weights go to `folder`.
+    jobs : int
+        Runs side by side, each in a process of its own.
 
     Returns
     -------
@@ -134,41 +55,87 @@ def reproduce(only=None, folder="runs", quick=False):
     Raises
     ------
     ValueError
-        For an unknown experiment.
+        For an unknown experiment, or a run with other settings in the place of one of these.
     """
-    names = (*EXPERIMENTS, *FROM_RUNS)
-    if only is not None and only not in names:
-        raise ValueError(f"only: got {only!r}, must be one of {', '.join(names)}")
+    if only is not None:
+        check_choice("only", only, NAMES)
+    check_sizes(jobs=jobs)
     folder = Path(folder) / "quick" if quick else Path(folder)
     target = folder if quick else data_folder()
-    chosen = {name: EXPERIMENTS.get(name, []) for name in ([only] if only else names)}
+    plans = {name: _plan(name, folder, target, quick) for name in ([only] if only else NAMES)}
     written = []
-    runs = sum(len(rows) * len(seeds_of(name, quick)) for name, rows in chosen.items())
-    with progress_bar(total=runs, unit="run") as bar:
-        for name, rows in chosen.items():
-            seeds = seeds_of(name, quick)
-            results = []
-            if name == "samples":
-                results = sample_rows(target / "models", quick)
-            if name == "in-key":
-                results = in_key_rows(folder, seeds, quick)
-            for (i, row), seed in itertools.product(enumerate(rows), seeds):
-                if quick:
-                    row = row | {"training": row["training"] | {"epochs": 2}}
-                run, corpus = _trained(folder / f"{name}-{i}-{seed}", row, seed)
-                for split, iw_samples in (("valid", 1), ("test", 64)):
-                    scores = evaluate(run.model, corpus, split, seed, iw_samples=iw_samples)
-                    results.append(row | scores)
-                if run.folder.name in PUBLISHED:
-                    _publish(run, target / "models" / PUBLISHED[run.folder.name])
-                bar.update()
-            written.append(_write(target / "results" / f"{name}.json", results))
+    # A fresh process for each run: what TensorFlow has compiled stays in memory to the end.
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1)
+    try:
+        with progress_bar(total=sum(map(len, plans.values())), unit="run") as bar:
+            for name, plan in plans.items():
+                tasks, results = [pool.submit(*step) for step in plan], []
+                for task in tasks:
+                    results.append(task.result())
+                    bar.update()
+                rows = _in_key_rows(results) if name == "in-key" else sum(results, [])
+                written.append(_write(target / "results" / f"{name}.json", rows))
+    finally:
+        pool.shutdown(cancel_futures=True)
     return written
 
 
-def seeds_of(name, quick=False):
-    """Seeds with which each row of an experiment is trained."""
-    return SEEDS[:1] if quick or name in ONE_SEED else SEEDS
+def _plan(name, folder, target, quick):
+    """Calls that an experiment consists of: (function, *arguments)."""
+    if name == "samples":
+        return [(sample_rows, target / "models", quick)]
+    if name == "in-key":
+        runs = _runs("twins", folder, quick)
+        return [(_continued, i, *run, quick) for (i, *_), run in runs]
+    published = {folder / run: target / "models" / model for run, model in PUBLISHED.items()}
+    iw_samples = IW_SAMPLES.get(name, 64)
+    return [
+        (_scored, *run, iw_samples, published.get(run[0])) for _, run in _runs(name, folder, quick)
+    ]
+
+
+def _runs(name, folder, quick):
+    """((number of the row, seed), (folder, row, seed)) of each run of an experiment."""
+    for i, row in enumerate(EXPERIMENTS[name]):
+        if quick:
+            row = row | {"training": row["training"] | {"epochs": 2, "kl_anneal": 0}}
+        for seed in seeds_of(name, quick):
+            yield (i, seed), (folder / f"{name}-{i}-{seed}", row, seed)
+
+
+def _trained(folder, row, seed):
+    """The run of a row, trained to its end."""
+    config = TrainingConfig(**row["training"], seed=seed)
+    corpus = load_corpus(row["corpus"])
+    options, training = row["options"] | {"seed": seed}, dataclasses.asdict(config)
+    run = Run.plan(folder, row["model"], corpus, training, overwrite=True, **options)
+    resume = (folder / STATE).exists()
+    if resume and load_settings(folder) != run.settings:
+        raise ValueError(f"{folder}: holds a run with other settings; delete it to train anew")
+    if not resume:
+        run.start()
+        (folder / SCORES).unlink(missing_ok=True)
+    fit(run.model, corpus, config, folder, resume=resume, progress=False)
+    return run, corpus
+
+
+def _scored(folder, row, seed, iw_samples=64, published=None):
+    """Scores of a row on both splits; they are kept beside the run."""
+    run, corpus = _trained(folder, row, seed)
+    path = folder / SCORES
+    if not path.exists():
+        scores = [
+            evaluate(
+                run.model, corpus, split, seed, iw_samples=iw_samples if split == "test" else 1
+            )
+            for split in SPLITS
+        ]
+        write_atomically(path, json.dumps(scores).encode())
+    if published:
+        published.mkdir(parents=True, exist_ok=True)
+        for name in (SETTINGS, WEIGHTS):
+            write_atomically(published / name, (folder / name).read_bytes())
+    return [row | scores for scores in json.loads(path.read_text())]
 
 
 def sample_rows(models, quick=False):
@@ -187,7 +154,7 @@ def sample_rows(models, quick=False):
     rows = []
     corpus = load_corpus("jsb")
     plain, classifying = (load_run(models / name).model for name in ("jsb-vae", "jsb-cl-vae"))
-    for split in ("valid", "test"):
+    for split in SPLITS:
         songs = [song for song in corpus.split(split) if len(song.roll) >= SEED_STEPS]
         rows.append({"split": split, "model": "data"} | sample_statistics(*pieces(corpus, split)))
         chosen = np.random.default_rng(0).integers(len(songs), size=10 if quick else SAMPLES)
@@ -204,7 +171,32 @@ def sample_rows(models, quick=False):
     return rows
 
 
-def in_key_rows(folder, seeds=SEEDS, quick=False):
+def _continued(i, folder, row, seed, quick=False):
+    """Continuations by one run of "twins": for each split and certainty, what `_in_key_rows` needs.
+
+    Certainty None: the key is inferred, or there is none.
+    """
+    run, corpus = _trained(folder, row, seed)
+    results = []
+    for split in SPLITS:
+        for certainty in (None, *CERTAINTIES) if run.model.classes else (None,):
+            told = {"certainty": certainty} if certainty else {"key": None}
+            samples = 10 if quick else SAMPLES
+            rolls, keys, songs = continuations(run.model, corpus, split, samples, **told)
+            rates = np.array([pitch_in_scale_rate(*pair) for pair in zip(rolls, keys, strict=True)])
+            results.append(
+                {
+                    "row": i,
+                    "split": split,
+                    "certainty": certainty,
+                    "statistics": sample_statistics(rolls, keys),
+                    "rates": [np.nanmean(rates[songs == song]) for song in np.unique(songs)],
+                }
+            )
+    return results
+
+
+def _in_key_rows(results):
     """Measure the paper's claim: Classifying models stay in key better than their plain twins.
 
     Both continue the same first 16 steps of songs for 64 steps; the Classifying model is told the
@@ -213,56 +205,38 @@ def in_key_rows(folder, seeds=SEEDS, quick=False):
 
     Parameters
     ----------
-    folder : path
-        Of the runs of the experiment "twins".
+    results : list of lists
+        Of `_continued`, for each run.
 
     Returns
     -------
     list of dict
-        split, model, certainty (None: key inferred), the statistics of each seed's samples
-        (``samples``) and of its plain twin's (``plain``), and ``difference`` and ``interval`` (95
-        per cent) of the pitch-in-scale rate; the data's own statistics as model "data".
+        split, model, options, training, certainty (None: key inferred), statistics of each seed's
+        samples (``samples``) and of its plain twin's (``plain``), and ``difference`` and
+        ``interval`` (95 per cent) of the pitch-in-scale rate; the data's own statistics as model
+        "data".
     """
-    rows = []
-    twins = EXPERIMENTS["twins"]
-    for split in ("valid", "test"):
-        corpus = load_corpus(twins[0]["corpus"])
+    rows, twins = [], EXPERIMENTS["twins"]
+    corpus = load_corpus(twins[0]["corpus"])
+    by_cell = {}
+    for part in sum(results, []):
+        cell = part["row"], part["split"], part["certainty"]
+        by_cell.setdefault(cell, []).append((part["statistics"], part["rates"]))
+    for split in SPLITS:
         rows.append({"split": split, "model": "data"} | sample_statistics(*pieces(corpus, split)))
-        for i in range(0, len(twins), 2):
-            runs = [
-                [_trained(folder / f"twins-{i + j}-{s}", twins[i + j], s)[0] for s in seeds]
-                for j in (0, 1)
-            ]
-            plain = [_continued(run.model, corpus, split, quick) for run in runs[0]]
+        for plain, classifying in TWINS:
+            without, rates = zip(*by_cell[plain, split, None], strict=True)
             for certainty in (None, *CERTAINTIES):
-                told = {"key": None} if certainty is None else {"certainty": certainty}
-                told = [_continued(run.model, corpus, split, quick, **told) for run in runs[1]]
-                difference = np.mean(
-                    [b[1] - a[1] for a, b in zip(plain, told, strict=True)], axis=0
-                )
+                told, told_rates = zip(*by_cell[classifying, split, certainty], strict=True)
+                difference = np.mean(told_rates, axis=0) - np.mean(rates, axis=0)
                 difference = difference[~np.isnan(difference)]
                 interval = bootstrap([difference], np.mean, rng=0).confidence_interval
-                rows.append(
-                    {
-                        "split": split,
-                        "model": twins[i + 1]["model"],
-                        "prior": twins[i + 1]["options"].get("prior", "standard"),
-                        "certainty": certainty,
-                        "samples": [statistics for statistics, _ in told],
-                        "plain": [statistics for statistics, _ in plain],
-                        "difference": float(difference.mean()),
-                        "interval": [float(interval.low), float(interval.high)],
-                    }
-                )
+                row = {name: twins[classifying][name] for name in ("model", "options", "training")}
+                row |= {"split": split, "certainty": certainty}
+                row |= {"samples": list(told), "plain": list(without)}
+                row |= {"difference": float(difference.mean())}
+                rows.append(row | {"interval": [float(end) for end in interval]})
     return rows
-
-
-def _continued(model, corpus, split, quick, **told):
-    """Statistics of 500 continuations, and their mean pitch-in-scale rate by song."""
-    rolls, keys, songs = continuations(model, corpus, split, 10 if quick else SAMPLES, **told)
-    rates = [pitch_in_scale_rate(roll, key) for roll, key in zip(rolls, keys, strict=True)]
-    by_song = [np.nanmean(np.array(rates)[songs == song]) for song in np.unique(songs)]
-    return sample_statistics(rolls, keys), np.array(by_song)
 
 
 def summary(experiment, split="test"):
@@ -277,7 +251,7 @@ def summary(experiment, split="test"):
     -------
     list of dict
         For each row: model, corpus, options, training, seeds, and (mean, standard deviation) of
-        bound, reconstruction, kl_z, kl_w and key_accuracy (from one step; None without classes).
+        each score that `evaluate` gives, key accuracy by number of steps.
     """
     path = data_folder() / "results" / f"{experiment}.json"
     grouped = {}
@@ -288,36 +262,17 @@ def summary(experiment, split="test"):
     result = []
     for settings, rows in grouped.items():
         row = json.loads(settings) | {"seeds": [row["seed"] for row in rows]}
-        for name in ("bound", "reconstruction", "kl_z", "kl_w"):
-            row[name] = _spread([row[name] for row in rows])
-        accuracy = [row["key_accuracy"].get("1") for row in rows]
-        result.append(row | {"key_accuracy": None if None in accuracy else _spread(accuracy)})
+        for name in ("bound", "reconstruction", "kl_z", "kl_w", "window_bound", "iw_bound"):
+            if rows[0].get(name) is not None:
+                row[name] = _spread([row[name] for row in rows])
+        accuracy = [row["key_accuracy"] for row in rows]
+        row["key_accuracy"] = {n: _spread([by[n] for by in accuracy]) for n in accuracy[0]}
+        result.append(row)
     return result
 
 
 def _spread(values):
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-
-
-def _trained(folder, row, seed):
-    """The run of a row, trained to its end."""
-    config = TrainingConfig(**row["training"], seed=seed)
-    corpus = load_corpus(row["corpus"])
-    options, training = row["options"] | {"seed": seed}, dataclasses.asdict(config)
-    run = Run.plan(folder, row["model"], corpus, training, overwrite=True, **options)
-    resume = (folder / STATE).exists()
-    if resume and load_settings(folder) != run.settings:
-        raise ValueError(f"{folder}: holds a run with other settings; delete it to train anew")
-    if not resume:
-        run.start()
-    fit(run.model, corpus, config, folder, resume=resume, progress=False)
-    return run, corpus
-
-
-def _publish(run, folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (SETTINGS, WEIGHTS):
-        write_atomically(folder / name, (run.folder / name).read_bytes())
 
 
 def _write(path, rows):

@@ -17,7 +17,6 @@ import tensorflow as tf
 from cvae.evaluation import check_match, score
 from cvae.examples import SONG, examples, gather, lanes, shuffled_batches
 from cvae.models.checks import check_seed
-from cvae.music.keys import parse_key
 from cvae.progress import progress_bar
 from cvae.runs import (
     STATE,
@@ -30,6 +29,7 @@ from cvae.runs import (
     set_weights,
     weights_of,
 )
+from cvae.transposition import Transposition
 
 __all__ = ["TrainingConfig", "TrainingDiverged", "fit", "retrained"]
 
@@ -227,16 +227,12 @@ class Trainer:
         self.variables = [*model.variables, *self.optimizer.variables]
         self.epoch, self.history, self.writer = 0, {}, None
         self.best_weights = weights_of(model.variables)
-        self.new_keys = key_shifts(corpus.keys, config.transpose)
-        self.key_frequency = np.bincount(self.train.key, minlength=len(corpus.keys)) / len(
-            self.train.key
+        if config.any_key and model.classes:
+            raise ValueError(f"any_key: got True, the model {model.name!r} has classes")
+        frequency = np.bincount(self.train.key, minlength=len(corpus.keys)) / len(self.train.key)
+        self.transposition = config.transpose and Transposition(
+            corpus.keys, frequency, config.transpose, config.any_key
         )
-        if config.any_key:
-            if model.classes:
-                raise ValueError(f"any_key: got True, the model {model.name!r} has classes")
-            self.new_keys = np.broadcast_to(
-                np.arange(len(corpus.keys), dtype=np.int32)[:, None], self.new_keys.shape
-            )
 
     @property
     def annealing(self):
@@ -260,7 +256,8 @@ class Trainer:
         if config.carry_state:
             order, first = lanes(data.song, config.batch_size, rng)
             groups = [(order, int(data.length.max()))]
-            data = transposed_songs(data, self.new_keys, self.key_frequency, rng)
+            if self.transposition:
+                data = self.transposition.of_songs(data, rng)
         else:
             groups = shuffled_batches(data.length, config.batch_size, rng)
         seed = np.array([config.seed, self.epoch], np.int32)
@@ -306,10 +303,10 @@ class Trainer:
         for i in tf.range(tf.shape(order)[0]):
             step_seed = tf.random.experimental.stateless_fold_in(seed, done + i)
             batch = gather(data, order[i], longest, self.model.sequential)
-            if self.config.transpose and not self.config.carry_state:
-                batch = transposed(batch, self.new_keys, self.key_frequency, step_seed)
             if self.config.carry_state:
                 state = emptied(state, first[i])
+            elif self.transposition:
+                batch = self.transposition.of_batch(batch, step_seed)
             with tf.GradientTape() as tape:
                 x, x_prev = tf.cast(batch.x, tf.float32), tf.cast(batch.x_prev, tf.float32)
                 before = state if self.config.carry_state else None
@@ -409,64 +406,6 @@ def emptied(state, first):
 def ramp(epoch, length):
     """Weight of a KL term in an epoch: from 0 in a line to 1 at epoch `length`."""
     return min(1.0, epoch / length) if length else 1.0
-
-
-def key_shifts(keys, semitones):
-    """Class of each key moved by -semitones to +semitones: int32 (K, 2 semitones + 1).
-
-    -1 where the moved key is not one of the classes.
-    """
-    shifts = range(-semitones, semitones + 1)
-    if not semitones:
-        return np.arange(len(keys), dtype=np.int32)[:, None]
-    index = {name: i for i, name in enumerate(keys)}
-    moved = [[index.get(parse_key(key).transpose(s).name, -1) for s in shifts] for key in keys]
-    return np.array(moved, np.int32)
-
-
-def transposed(batch, new_keys, key_frequency, seed):
-    """Move each example of a batch, and its key, by a random number of semitones.
-
-    The new key is drawn in proportion to the square root of its frequency in the training split:
-    rare keys are heard more often, and yet common ones stay common, as the classifier must know.
-    An example stays where it is when a note would leave the piano.
-    """
-    reach, (size, *_, pitches) = new_keys.shape[1] // 2, batch.x.shape
-    weight = np.where(new_keys >= 0, np.sqrt(key_frequency[new_keys]), 0)  # (K, 2 reach + 1)
-    logits = tf.gather(np.log(weight + 1e-30).astype(np.float32), batch.key)
-    column = tf.random.stateless_categorical(logits, 1, seed, dtype=tf.int32)  # (B, 1)
-    source = tf.range(pitches) - (column - reach)  # (B, P)
-    inside = (source >= 0) & (source < pitches)
-    both = tf.reshape(tf.stack([batch.x, batch.x_prev], axis=1), [size, -1, pitches])  # (B, 2T, P)
-    moved = tf.gather(both, tf.clip_by_value(source, 0, pitches - 1), axis=2, batch_dims=1)
-    moved &= inside[:, None]
-    whole = tf.reduce_all(count(moved) == count(both), axis=1)
-    both = tf.where(whole[:, None, None], moved, both)
-    x, x_prev = tf.unstack(tf.reshape(both, [size, 2, *batch.x.shape[1:]]), axis=1)
-    key = tf.gather(tf.gather(new_keys, batch.key), column[:, 0], batch_dims=1)
-    return batch._replace(x=x, x_prev=x_prev, key=tf.where(whole, key, batch.key))
-
-
-def transposed_songs(data, new_keys, key_frequency, rng):
-    """The same for whole songs, so that a memory which is carried over never hears a jump."""
-    reach, steps, key = new_keys.shape[1] // 2, data.steps.copy(), data.key.copy()
-    for song in np.unique(data.song):
-        mine = data.song == song
-        old = data.key[mine][0]
-        weight = np.where(new_keys[old] >= 0, np.sqrt(key_frequency[new_keys[old]]), 0)
-        column = rng.choice(len(weight), p=weight / weight.sum())
-        rows = slice(data.start[mine].min(), (data.start + data.length)[mine].max())
-        shift = column - reach
-        moved = np.roll(data.steps[rows], shift, axis=1)
-        wrapped = moved[:, :shift] if shift > 0 else moved[:, moved.shape[1] + shift :]
-        if not wrapped.any():
-            steps[rows], key[mine] = moved, new_keys[old, column]
-    return data._replace(steps=steps, key=key)
-
-
-def count(rolls):
-    """Notes in each step."""
-    return tf.reduce_sum(tf.cast(rolls, tf.int32), axis=-1)
 
 
 def _below(prefix, arrays):

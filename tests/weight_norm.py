@@ -15,10 +15,10 @@ import keras
 import numpy as np
 
 from cvae.evaluation import evaluate
+from cvae.experiments import ORIGINAL, SEEDS
 from cvae.models import ClassifyingVAE
 from cvae.music import load_corpus
 from cvae.paths import data_folder
-from cvae.reproduce import ORIGINAL, SEEDS
 from cvae.training import TrainingConfig, fit
 
 Dense = keras.layers.Dense
