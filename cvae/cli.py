@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cvae.music import corpus_statistics, load_corpus, parse_key
+from cvae.quiet import import_tensorflow
 
 __all__ = ["main"]
 
@@ -39,7 +40,7 @@ def main(arguments=None):
     """Run the command; returns the exit status (0, 1 if training diverged, 2 for bad input)."""
     arguments = [_modern(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     if {"train", "sample", "evaluate", "reproduce"} & set(arguments[:1]):
-        _import_tensorflow_quietly()
+        import_tensorflow()
     parsed = _parser(arguments).parse_args(arguments)
     try:
         return parsed.command(parsed) or 0
@@ -55,23 +56,6 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("cvae: interrupted", file=sys.stderr)
         return 130
-
-
-def _import_tensorflow_quietly():
-    """Keep TensorFlow's greeting, which its C++ code writes past Python, from the user."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    stderr = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            import tensorflow
-
-            import cvae.training  # noqa: F401
-
-            tensorflow.zeros(1)  # looks for a GPU, and complains if there is none
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
 
 
 def train(args):

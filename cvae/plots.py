@@ -27,6 +27,7 @@ __all__ = [
     "key_label",
     "plot_circle_of_fifths",
     "plot_confusion",
+    "plot_graph",
     "plot_history",
     "plot_key_posterior",
     "plot_latents",
@@ -366,6 +367,55 @@ def plot_latents(
         side = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
         ax.legend(title=label, frameon=False, markerscale=1.6, **side)
     ax.set(xlabel="$z_1$", ylabel="$z_2$")
+    return ax
+
+
+def plot_graph(
+    places: Mapping[str, tuple[float, float]],
+    solid: Sequence[str],
+    dashed: Sequence[str] = (),
+    computed: Sequence[str] = (),
+    ax: Axes | None = None,
+) -> Axes:
+    """Graphical model: what depends on what.
+
+    Parameters
+    ----------
+    places : mapping of str -> (float, float)
+        Where each variable stands, by its name in LaTeX. Those whose names begin with "x" are
+        observed: their circles are grey.
+    solid, dashed : sequence of str
+        Arrows, "a b" for one from a to b: how notes come about; how what is hidden is inferred.
+    computed : sequence of str
+        Variables that are functions of others: squares.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If an arrow leads from or to a variable that has no place.
+    """
+    across, up = np.ptp(list(places.values()), axis=0) + 1
+    ax = _axes(ax, 0.9 * up, min(WIDTH, 1.4 * across))
+    for arrow in (*solid, *dashed):
+        start, end = arrow.split()
+        if not {start, end} <= places.keys():
+            raise ValueError(f"solid, dashed: {arrow!r} joins what has no place")
+        style = {"arrowstyle": "-|>", "fc": "black", "shrinkA": 17, "shrinkB": 17}
+        if arrow in dashed:
+            style |= {"ls": "--", "connectionstyle": "arc3,rad=0.25"}
+        ax.annotate("", places[end], places[start], arrowprops=style)
+    for name, place in places.items():
+        shade = "lightgrey" if name.startswith("x") else "white"
+        marker = "s" if name in computed else "o"
+        ax.scatter(*place, s=900, color=shade, ec="black", marker=marker, zorder=3)
+        ax.text(*place, f"${name}$", ha="center", va="center", size=12, zorder=4)
+    ax.margins(0.12)
+    ax.axis("off")
     return ax
 
 

@@ -20,10 +20,11 @@ from cvae.models.checks import check_choice, check_sizes
 from cvae.music import load_corpus, pitch_in_scale_rate
 from cvae.paths import data_folder, write_atomically
 from cvae.progress import progress_bar
+from cvae.quiet import import_tensorflow
 from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_run, load_settings
 from cvae.training import TrainingConfig, fit
 
-__all__ = ["NAMES", "reproduce", "summary"]
+__all__ = ["NAMES", "reproduce", "results", "summary"]
 
 NAMES = (*EXPERIMENTS, "samples", "in-key")
 SPLITS = ("valid", "test")
@@ -65,7 +66,9 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
     plans = {name: _plan(name, folder, target, quick) for name in ([only] if only else NAMES)}
     written = []
     # A fresh process for each run: what TensorFlow has compiled stays in memory to the end.
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1)
+    pool = ProcessPoolExecutor(
+        jobs, get_context("spawn"), initializer=import_tensorflow, max_tasks_per_child=1
+    )
     try:
         with progress_bar(total=sum(map(len, plans.values())), unit="run") as bar:
             for name, plan in plans.items():
@@ -239,6 +242,12 @@ def _in_key_rows(results):
     return rows
 
 
+def results(name):
+    """Stored rows of an experiment, one of `NAMES`: list of dict."""
+    path = data_folder() / "results" / f"{name}.json"
+    return json.loads(path.read_text("utf-8"))["rows"]
+
+
 def summary(experiment, split="test"):
     """Means and spreads over the seeds of an experiment's stored results.
 
@@ -253,9 +262,8 @@ def summary(experiment, split="test"):
         For each row: model, corpus, options, training, seeds, and (mean, standard deviation) of
         each score that `evaluate` gives, key accuracy by number of steps.
     """
-    path = data_folder() / "results" / f"{experiment}.json"
     grouped = {}
-    for row in json.loads(path.read_text())["rows"]:
+    for row in results(experiment):
         if row["split"] == split:
             settings = {name: row[name] for name in ("model", "corpus", "options", "training")}
             grouped.setdefault(json.dumps(settings), []).append(row)

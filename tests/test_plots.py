@@ -241,6 +241,7 @@ def test_every_plot_draws_on_the_axes_given():
         lambda ax: plots.plot_simplex(np.eye(3), ax=ax),
         lambda ax: plots.plot_key_posterior(np.eye(3), keys, ax),
         lambda ax: plots.plot_latents(np.ones((3, 2)), keys, ax),
+        lambda ax: plots.plot_graph({"x": (0, 0), "z": (0, 1)}, ["z x"], ax=ax),
     ]
     for call in calls:
         figure, ax = plt.subplots()
@@ -254,6 +255,27 @@ def test_every_plot_draws_on_the_axes_given():
 def test_new_figures_are_as_wide_as_the_page():
     for ax in (plots.plot_roll(c_e_g_then_c_minor()), plots.plot_history(HISTORY)):
         assert ax.figure.get_figwidth() == 7
+
+
+def test_a_graph_has_each_variable_and_each_arrow():
+    places = {"w": (0, 1), "z_1": (1, 1), "x_1": (1, 0), "h": (2, 0)}
+    ax = plots.plot_graph(places, ["w x_1", "z_1 x_1"], ["x_1 z_1"], computed=["h"])
+    shown = {text.get_text() for text in ax.texts if text.get_text()}
+    assert shown == {"$w$", "$z_1$", "$x_1$", "$h$"}
+    arrows = [text for text in ax.texts if getattr(text, "arrow_patch", None)]
+    ends = [(tuple(a.xyann), tuple(a.xy), a.arrow_patch.get_linestyle()) for a in arrows]
+    assert ends == [
+        ((0, 1), (1, 0), "solid"),
+        ((1, 1), (1, 0), "solid"),
+        ((1, 0), (1, 1), "--"),
+    ]
+    grey = [np.ptp(points.get_facecolor()[0][:3]) == 0 for points in ax.collections]
+    dark = [points.get_facecolor()[0][0] < 1 for points in ax.collections]
+    assert all(grey) and dark == [False, False, True, False]
+    sides = [len(points.get_paths()[0].vertices) for points in ax.collections]
+    assert sides[3] < sides[0] == sides[1] == sides[2]
+    with pytest.raises(ValueError, match="joins what has no place"):
+        plots.plot_graph(places, ["w y"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,22 @@
+"""TensorFlow without its greeting."""
+
+import os
+
+__all__ = ["import_tensorflow"]
+
+
+def import_tensorflow():
+    """Keep TensorFlow's greeting, which its C++ code writes past Python, from the user."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    stderr = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            import tensorflow
+
+            import cvae.training  # noqa: F401
+
+            tensorflow.zeros(1)  # looks for a GPU, and complains if there is none
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
