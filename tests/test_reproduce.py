@@ -3,11 +3,13 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
-from cvae.experiments import EXPERIMENTS, PUBLISHED, seeds_of
+import cvae.reproduce
+from cvae.experiments import CERTAINTIES, EXPERIMENTS, PUBLISHED, seeds_of
 from cvae.paths import data_folder
-from cvae.reproduce import NAMES, reproduce, summary
+from cvae.reproduce import NAMES, reproduce, results, summary
 
 README = data_folder().parent / "README.md"
 STORED = {path.stem for path in (data_folder() / "results").glob("*.json")}
@@ -29,6 +31,36 @@ def test_results_are_those_of_the_experiments_as_they_stand(name):
         assert row["bound"] == pytest.approx(row["reconstruction"] + row["kl_z"] + row["kl_w"])
 
 
+def test_in_key_compares_each_song_with_itself(tiny_corpus, monkeypatch):
+    """Songs differ much more than the models do; the interval must not show it."""
+    rng, base = np.random.default_rng(0), np.linspace(0.5, 0.9, 40)
+    gains = {1: 0.05, 3: 0.0, 5: -0.03, 6: 0.02}  # of the Classifying rows
+
+    def run(row):
+        certainties = (None, *CERTAINTIES) if row in gains else (None,)
+        return [
+            {
+                "row": row,
+                "split": split,
+                "certainty": certainty,
+                "statistics": {"polyphony": 4.0},
+                "rates": base + gains.get(row, 0) + rng.normal(0, 0.01, 40),
+            }
+            for split in ("valid", "test")
+            for certainty in certainties
+        ]
+
+    monkeypatch.setattr(cvae.reproduce, "load_corpus", lambda name: tiny_corpus)
+    found = cvae.reproduce._in_key_rows([run(row) for row in range(7) for seed in range(3)])
+    data, compared = found[:1], [row for row in found if row["model"] != "data"]
+    assert data[0]["model"] == "data" and len(compared) == 2 * 4 * (1 + len(CERTAINTIES))
+    for row, gain in zip(compared[: 4 * 8 : 8], gains.values(), strict=True):
+        low, high = row["interval"]
+        assert low < row["difference"] < high < low + 0.01
+        assert row["difference"] == pytest.approx(gain, abs=0.005)
+        assert len(row["samples"]) == len(row["plain"]) == 3
+
+
 def test_readme_quotes_the_stored_results():
     text = README.read_text()
     table = text[text.index("## Results") : text.index("## What lies where")]
@@ -41,6 +73,17 @@ def test_readme_quotes_the_stored_results():
                 stored.add(tuple(f"{value:.2f}" for value in spread))
     assert len(quoted) >= 8
     assert set(quoted) <= stored
+
+
+def test_readme_quotes_the_stored_gains_in_key():
+    number = r"(-?\d\.\d{3})"
+    quoted = re.findall(rf"{number} \({number} to {number}\)", README.read_text())
+    stored = {
+        tuple(f"{value:.3f}" for value in (row["difference"], *row["interval"]))
+        for row in results("in-key")
+        if row["split"] == "test" and "difference" in row
+    }
+    assert len(quoted) == 8 and set(quoted) <= stored
 
 
 @pytest.mark.parametrize("name", PUBLISHED.values())
