@@ -30,7 +30,7 @@ NAMES = (*EXPERIMENTS, "samples", "in-key")
 SPLITS = ("valid", "test")
 SAMPLES = 500
 SCORES = "scores.json"
-IW_SAMPLES = {"twins": 16}  # those of w times those of z: 64 would take hours
+IW_SAMPLES = {"twins": 16, "storn": 16}  # those of w times those of z: 64 would take hours
 
 
 def reproduce(only=None, folder="runs", quick=False, jobs=1):

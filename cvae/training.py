@@ -52,6 +52,8 @@ class TrainingConfig:
         Examples in a batch. Each epoch leaves out a different remainder of fewer than that.
     learning_rate : float
         Above 0.
+    cosine_decay : bool
+        The learning rate falls towards 0 over the epochs, in half a cosine.
     clip_norm : float
         Scale a gradient down to this norm (over all weights) where it is longer. 0: never.
     optimizer : str
@@ -81,6 +83,7 @@ class TrainingConfig:
     carry_state: bool = False
     batch_size: int = 100
     learning_rate: float = 1e-3
+    cosine_decay: bool = False
     clip_norm: float = 0.0
     optimizer: str = "adam"
     class_weight: float = 1.0
@@ -252,6 +255,9 @@ class Trainer:
     def train_epoch(self):
         """One pass over the training split; mean bound and mean loss, nats a step."""
         config, data, first = self.config, self.train, None
+        if config.cosine_decay:
+            decay = 0.5 + 0.5 * np.cos(np.pi * self.epoch / config.epochs)
+            self.optimizer.learning_rate.assign(config.learning_rate * decay)
         rng = np.random.default_rng([config.seed, self.epoch])
         if config.carry_state:
             order, first = lanes(data.song, config.batch_size, rng)

@@ -75,6 +75,7 @@ def test_the_defaults_are_the_originals():
         "carry_state": False,
         "batch_size": 100,
         "learning_rate": 1e-3,
+        "cosine_decay": False,
         "clip_norm": 0.0,
         "optimizer": "adam",
         "class_weight": 1.0,
@@ -405,6 +406,16 @@ def test_a_gradient_is_clipped_to_a_norm_over_all_weights(kind, tiny_corpus, eag
     assert clipped == pytest.approx(0.1 * 1e-3, rel=1e-2)
     cosine = moves[0] @ moves[1] / (free * clipped)
     assert cosine == pytest.approx(1, abs=1e-3)  # of all weights at once: it keeps its direction
+
+
+def test_the_learning_rate_falls_in_half_a_cosine(tiny_corpus, eagerly):
+    settings = {"optimizer": "sgd", "learning_rate": 0.1, "epochs": 4, "cosine_decay": True}
+    trainer = Trainer(VAE(hidden_dim=8), tiny_corpus, config(**settings))
+    rates = []
+    for trainer.epoch in range(4):
+        trainer.train_epoch()
+        rates.append(float(trainer.optimizer.learning_rate))
+    assert rates == pytest.approx([0.1, 0.085355, 0.05, 0.014645], rel=1e-4)
 
 
 @pytest.mark.parametrize("mode", ["songs", "carried"])
