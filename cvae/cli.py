@@ -53,6 +53,9 @@ def main(arguments=None):
             what = f"{error.filename}: {error.strerror}"
         print(f"cvae: error: {what}".replace("\n", " "), file=sys.stderr)
         return 2
+    except FloatingPointError as error:  # training diverged
+        print(f"cvae: error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("cvae: interrupted", file=sys.stderr)
         return 130
@@ -60,8 +63,8 @@ def main(arguments=None):
 
 def train(args):
     """`cvae train`: a new run, or --resume."""
-    from cvae.runs import Run, load_settings
-    from cvae.training import Trainer, TrainingConfig, TrainingDiverged
+    from cvae.runs import Run, load_settings, locked
+    from cvae.training import Trainer, TrainingConfig
 
     folder = Path(args.model_dir) / args.name
     given = vars(args).get("options", {})
@@ -98,14 +101,11 @@ def train(args):
     if args.resume:
         trainer.load_state()
         run.settings["training"] = dataclasses.asdict(config)
-        run.write_settings()
+        with locked(folder):
+            run.write_settings()
     else:
         run.start()
-    try:
-        history = trainer.run()
-    except TrainingDiverged as error:
-        print(f"cvae: error: {error}", file=sys.stderr)
-        return 1
+    history = trainer.run()
     bounds, best = history["valid_bound"], trainer.best_epoch
     best = len(bounds) - 1 if best is None else best
     print(f"{folder}: {len(bounds)} epochs, validation bound {bounds[best]:.3f} nats a step")
@@ -116,15 +116,15 @@ def sample(args):
     from cvae.models.checks import check_seed, check_sizes
     from cvae.music.audio import render
     from cvae.music.audio import write as write_audio
-    from cvae.music.midi import read_midi, write_midi
+    from cvae.music.midi import FASTEST, SLOWEST, read_midi, write_midi
     from cvae.runs import load_run
 
     run = load_run(args.run or args.name, args.model_dir)
     name = Path(args.name).name
     check_sizes(n=args.n, t=args.t, seed_steps=args.seed_steps)
     check_seed(args.seed)
-    if not args.bpm > 0:
-        raise ValueError(f"bpm: got {args.bpm}, must be above 0")
+    if not SLOWEST <= args.bpm <= FASTEST:
+        raise ValueError(f"bpm: got {args.bpm}, must be from {SLOWEST} to {FASTEST}")
     if args.then_key and not args.key:
         raise ValueError(f"--then-key: got {args.then_key!r}, needs --key for the first half")
     key = run.key_index(args.key) if args.key else None

@@ -72,11 +72,11 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
     try:
         with progress_bar(total=sum(map(len, plans.values())), unit="run") as bar:
             for name, plan in plans.items():
-                tasks, results = [pool.submit(*step) for step in plan], []
+                tasks, parts = [pool.submit(*step) for step in plan], []
                 for task in tasks:
-                    results.append(task.result())
+                    parts.append(task.result())
                     bar.update()
-                rows = _in_key_rows(results) if name == "in-key" else sum(results, [])
+                rows = _in_key_rows(parts) if name == "in-key" else sum(parts, [])
                 written.append(_write(target / "results" / f"{name}.json", rows))
     finally:
         pool.shutdown(cancel_futures=True)
@@ -113,8 +113,8 @@ def _trained(folder, row, seed):
     options, training = row["options"] | {"seed": seed}, dataclasses.asdict(config)
     run = Run.plan(folder, row["model"], corpus, training, overwrite=True, **options)
     resume = (folder / STATE).exists()
-    if resume and load_settings(folder) != run.settings:
-        raise ValueError(f"{folder}: holds a run with other settings; delete it to train anew")
+    if resume:
+        _check_same(folder, load_settings(folder), run.settings)
     if not resume:
         run.start()
         (folder / SCORES).unlink(missing_ok=True)
@@ -122,11 +122,23 @@ def _trained(folder, row, seed):
     return run, corpus
 
 
+def _check_same(folder, there, wanted):
+    """Raise ValueError if a run is another one; a setting that is newer than it has its default."""
+    there = there | {"training": dataclasses.asdict(TrainingConfig()) | there["training"]}
+    for part in ("model", "corpus", "keys", "options", "training"):
+        if there[part] != wanted[part]:
+            raise ValueError(
+                f"{folder}: holds a run whose {part} is {there[part]}, not {wanted[part]}; "
+                "delete it to train anew"
+            )
+
+
 def _scored(folder, row, seed, iw_samples=64, published=None):
     """Scores of a row on both splits; they are kept beside the run."""
     run, corpus = _trained(folder, row, seed)
     path = folder / SCORES
-    if not path.exists():
+    scores = json.loads(path.read_text()) if path.exists() else []
+    if [row["iw_samples"] for row in scores] != [1, iw_samples]:
         scores = [
             evaluate(
                 run.model, corpus, split, seed, iw_samples=iw_samples if split == "test" else 1
@@ -138,7 +150,7 @@ def _scored(folder, row, seed, iw_samples=64, published=None):
         published.mkdir(parents=True, exist_ok=True)
         for name in (SETTINGS, WEIGHTS):
             write_atomically(published / name, (folder / name).read_bytes())
-    return [row | scores for scores in json.loads(path.read_text())]
+    return [row | scores_of_split for scores_of_split in scores]
 
 
 def sample_rows(models, quick=False):

@@ -1,7 +1,8 @@
 """Training: corpus -> batches -> ELBO -> best weights.
 
-The data lie on the device as booleans and a whole epoch is one compiled program; Python only
-shuffles, scores the validation split and writes checkpoints between epochs. All bounds are upper
+The data lie on the device as booleans and an epoch is one compiled program (with whole songs, one
+for each length); Python only shuffles, scores the validation split and writes checkpoints between
+epochs. All bounds are upper
 bounds on the negative log-likelihood, in nats a step: lower is better.
 """
 
@@ -49,11 +50,13 @@ class TrainingConfig:
         The windows of a model of sequences follow one another through each song, and the memory
         begins each as it ended the one before; else it begins each window empty.
     batch_size : int
-        Examples in a batch. Each epoch leaves out a different remainder of fewer than that.
+        Examples in a batch. Each epoch leaves out a different remainder of fewer than that (with
+        `carry_state`, what is left where the shortest of the batch's rows of songs has ended).
     learning_rate : float
         Above 0.
     cosine_decay : bool
-        The learning rate falls towards 0 over the epochs, in half a cosine.
+        The learning rate falls towards 0 over the `epochs`, in half a cosine. (Resumed with more
+        epochs, a training is not the one that had them from the start.)
     clip_norm : float
         Scale a gradient down to this norm (over all weights) where it is longer. 0: never.
     optimizer : str
@@ -72,7 +75,8 @@ class TrainingConfig:
         Augmentation: move each training example by up to so many semitones, and its key with it,
         if that gives another of the corpus's keys. (In `jsb-c` no key can move.)
     any_key : bool
-        Let examples move to keys that the corpus lacks, for a model without classes.
+        Let examples move to keys that the corpus lacks, for a model without classes. Needs
+        `transpose`.
     seed : int
         Of the order of the data, the posterior samples and the augmentation (on the command line
         of the first weights too).
@@ -126,12 +130,14 @@ class TrainingConfig:
             ) from None
         if self.transpose > 11:
             raise ValueError(f"transpose: got {self.transpose}, must be at most 11")
+        if self.any_key and not self.transpose:
+            raise ValueError("any_key: got True, needs transpose of at least 1")
         for name in ("kl_anneal", "w_kl_anneal"):
             if getattr(self, name) > self.epochs:
                 raise ValueError(f"{name}: got {getattr(self, name)}, must be at most epochs")
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(FloatingPointError):
     """The loss is no longer a number. The model holds the last good weights."""
 
 
@@ -156,7 +162,7 @@ def fit(model, corpus, config=None, folder=None, resume=False, log_dir=None, pro
     -------
     dict of lists
         The history: epoch, train_bound, valid_bound, valid_reconstruction, valid_kl_z, valid_kl_w
-        (nats a step), valid_key_accuracy (share of steps).
+        (nats a step), valid_key_accuracy (share of the examples: steps, windows or songs).
 
     Raises
     ------
@@ -233,9 +239,11 @@ class Trainer:
         if config.any_key and model.classes:
             raise ValueError(f"any_key: got True, the model {model.name!r} has classes")
         frequency = np.bincount(self.train.key, minlength=len(corpus.keys)) / len(self.train.key)
-        self.transposition = config.transpose and Transposition(
-            corpus.keys, frequency, config.transpose, config.any_key
-        )
+        self.transposition = None
+        if config.transpose:
+            self.transposition = Transposition(
+                corpus.keys, frequency, config.transpose, config.any_key
+            )
 
     @property
     def annealing(self):
@@ -351,6 +359,10 @@ class Trainer:
         self.epoch = len(self.history.get("epoch", []))
         if not self.epoch:
             raise ValueError(f"{path}: holds no history")
+        if self.epoch > self.config.epochs:
+            raise ValueError(
+                f"epochs: got {self.config.epochs}, {self.folder} has {self.epoch} already"
+            )
 
     def log_to(self, folder):
         """Write TensorBoard logs to a folder; ValueError if it cannot be made."""

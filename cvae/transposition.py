@@ -12,7 +12,8 @@ class Transposition:
     """Moves music, and its key, by a random number of semitones.
 
     The new key is drawn in proportion to the square root of its frequency: rare keys are heard more
-    often, and yet common ones stay common, as a classifier must know. What has a note that would
+    often, and yet common ones stay common, as a classifier must know. (From 6 semitones on
+    some keys are reached by two shifts, up and down, and count twice.) What has a note that would
     leave the piano stays where it is.
 
     Parameters

@@ -1,6 +1,7 @@
 """Scores of models whose answers are known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from cvae.evaluation import (
     score,
 )
 from cvae.examples import examples, frames
-from cvae.models import VAE, ClassifyingVAE
+from cvae.models import VAE, ClassifyingVAE, ClassifyingVAELSTM
 from cvae.music.corpora import Corpus, Song, load_corpus
 from cvae.music.keys import PROFILES
 from cvae.music.pianoroll import notes_to_roll, windows
@@ -148,6 +149,42 @@ def test_evaluate_is_a_mean_over_draws(tiny_corpus, eagerly):
     many = evaluate(model, tiny_corpus, "test", 100, 20, **few)["bound"]
     assert np.std(one) > 0
     assert many == pytest.approx(np.mean(one), abs=4 * np.std(one) / np.sqrt(10))
+
+
+@pytest.mark.parametrize("prior", ["standard", "lstm"])
+def test_sequences_are_scored_on_whole_songs_and_on_windows(prior, tiny_corpus, eagerly):
+    """Songs longer than 16 steps, so that the two differ; each by the terms of its examples."""
+    songs = [
+        replace(song, roll=np.concatenate([song.roll] * 4)[: 20 + i])
+        for i, song in enumerate(tiny_corpus.test)
+    ]
+    corpus = replace(tiny_corpus, test=tuple(songs))
+    options = {"hidden_dim": 6, "hidden_class_dim": 6, "latent_dim": 3, "use_x_prev": True}
+    model = ClassifyingVAELSTM(classes=3, prior=prior, **options)
+    few = {"draws": 2, "iw_samples": 3, "samples": 3}
+    result = evaluate(model, corpus, seed=5, **few)
+    for name, length in (("bound", "song"), ("window_bound", 16)):
+        data = examples(corpus, "test", length)
+        expected = [score(model, data, 5, draw)["bound"] for draw in range(2)]
+        assert result[name] == pytest.approx(np.mean(expected), rel=1e-6)
+    whole = examples(corpus, "test", "song")
+    assert result["iw_bound"] == importance_weighted_score(model, whole, 5, 3)[0]
+    assert result["bound"] != pytest.approx(result["window_bound"], rel=1e-4)
+    assert (result["songs"], result["steps"]) == (3, 20 + 21 + 22)
+    rolls, asked, _ = continuations(model, corpus, "test", 3, 5)
+    training = [song.roll for song in corpus.train]
+    assert result["samples"] == sample_statistics(rolls, asked, training)
+
+
+def test_continuations_infer_the_key_if_none_is_told(tiny_corpus, eagerly):
+    model = ClassifyingVAE(classes=3, hidden_dim=8, use_x_prev=True)
+    told, _, chosen = continuations(model, tiny_corpus, "test", 4)
+    inferred, _, _ = continuations(model, tiny_corpus, "test", 4, key=None)
+    longest = max(len(song.roll) for song in tiny_corpus.test)  # none has 16 steps
+    songs = [song.roll for song in tiny_corpus.test if len(song.roll) == longest]
+    seeds = np.stack([songs[i] for i in chosen])
+    np.testing.assert_array_equal(inferred, model.generate(seeds, 64))
+    assert not np.array_equal(told, inferred)
 
 
 def test_a_model_without_classes_has_no_key_accuracy(blank, tiny_corpus, eagerly):

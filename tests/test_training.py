@@ -184,7 +184,12 @@ def test_a_model_of_single_steps_takes_no_sequences(settings, named, tiny_corpus
 
 def test_any_key_is_for_models_without_classes(tiny_corpus):
     with pytest.raises(ValueError, match=r"\Aany_key: [^\n]+\Z"):
-        fit(classifying_vae(), tiny_corpus, config(any_key=True))
+        fit(classifying_vae(), tiny_corpus, config(any_key=True, transpose=1))
+
+
+def test_any_key_needs_transposition():
+    with pytest.raises(ValueError, match=r"\Aany_key: [^\n]+\Z"):
+        TrainingConfig(any_key=True)
 
 
 @pytest.mark.parametrize(
@@ -583,6 +588,13 @@ def finished(tiny_corpus, tmp_path_factory):
     history = fit(run.model, tiny_corpus, config(epochs=2), run.folder)
     tf.config.run_functions_eagerly(False)
     return run.folder, history
+
+
+def test_resuming_to_fewer_epochs_than_there_are_is_refused(finished, tiny_corpus):
+    folder, _ = finished
+    model = Run.untrained(folder).model
+    with pytest.raises(ValueError, match=r"\Aepochs: got 1, [^\n]+ has 2 already\Z"):
+        fit(model, tiny_corpus, config(epochs=1), folder, resume=True)
 
 
 def test_resuming_what_is_finished_trains_no_more(finished, tiny_corpus):

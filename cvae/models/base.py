@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from cvae.models.checks import check_roll
+from cvae.models.checks import check_roll, check_sizes
 from cvae.models.distributions import nothing
 from cvae.models.sampler import Sampler
 
@@ -117,7 +117,7 @@ class LatentModel(Sampler, keras.Model):
         seed : int32 (2,)
             Stateless seed.
         mask : float32 (B, T), optional
-            For a model of sequences, and there needed: 1 for a step, 0 for padding after the end.
+            For a model of sequences: 1 for a step, 0 for padding after the end. By default all 1.
         state : optional
             Of the memory before the first step, by default empty.
 
@@ -126,6 +126,7 @@ class LatentModel(Sampler, keras.Model):
         Elbo
         """
         seed_w, seed_z = tf.unstack(tfp.random.split_seed(tf.cast(seed, tf.int32), n=2))
+        mask = self._mask(x, mask)
         observed = x_prev if self.predict_next else x
         q_w = self.posterior_w(observed, mask)
         w = q_w.sample(seed=seed_w)  # (B, K), on the simplex
@@ -160,11 +161,18 @@ class LatentModel(Sampler, keras.Model):
         float32 (B,)
             In nats. Grows with S in the mean, towards log p(x).
 
+        Raises
+        ------
+        ValueError
+            If `samples` is below 1.
+
         References
         ----------
         Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders, arXiv 1509.00519,
         equation 8.
         """
+        check_sizes(samples=samples)
+        mask = self._mask(x, mask)
         draws_w = samples if self.classes else 1
         draws_z = samples if self.steps_independent or not self.classes else 1
         observed = x_prev if self.predict_next else x
@@ -191,6 +199,9 @@ class LatentModel(Sampler, keras.Model):
             log_weight = over_z + p_w.log_prob(w) - q_w.log_prob(w)
             over_w = tf.reduce_logsumexp([over_w, log_weight], axis=0)
         return over_w - tf.math.log(tf.cast(draws_w, tf.float32))
+
+    def _mask(self, x, mask):
+        return tf.ones(tf.shape(x)[:-1]) if self.sequential and mask is None else mask
 
     def call(self, x, x_prev, key, seed, mask=None, state=None, training=None):
         """The ELBO as a Keras call: `training` reaches the dropout layers through it."""

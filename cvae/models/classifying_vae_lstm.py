@@ -42,10 +42,8 @@ class ClassifyingVAELSTM(Classifying, VAELSTM):
         """q(w | all steps of x (..., T, P) whose mask (..., T) is 1). Event (K,), batch (...)."""
         features = self.features(x)  # (..., T, H)
         mask = tf.ones_like(features[..., :1]) if mask is None else mask[..., None]
-        steps = tf.maximum(tf.reduce_sum(mask, axis=-2, keepdims=True), 1)
-        mean = tf.reduce_sum(mask * features, axis=-2, keepdims=True) / steps
-        normal = diagonal_normal(self.classifier(mean)[..., 0, :])
-        return LogisticNormal(normal.mean(), normal.stddev(), self.coordinates)
+        steps = tf.maximum(tf.reduce_sum(mask, axis=-2), 1)
+        return self._classify(tf.reduce_sum(mask * features, axis=-2) / steps)
 
     def infer_w(self, rolls):
         """q(w | a whole roll): rolls (..., T, P); event (K,), batch (...)."""
@@ -53,6 +51,10 @@ class ClassifyingVAELSTM(Classifying, VAELSTM):
 
     def infer_w_so_far(self, roll):
         """q(w | x_<=t) for each t: roll (T, P); event (K,), batch (T,)."""
-        steps = roll.shape[0]
-        so_far = tf.linalg.band_part(tf.ones((steps, steps)), -1, 0)
-        return self.posterior_w(tf.repeat(roll[None], steps, axis=0), so_far)
+        steps = tf.range(1, roll.shape[0] + 1, dtype=tf.float32)[:, None]
+        return self._classify(tf.cumsum(self.features(roll)) / steps)
+
+    def _classify(self, mean):
+        """q(w | mean features (..., H))."""
+        normal = diagonal_normal(self.classifier(mean[..., None, :])[..., 0, :])
+        return LogisticNormal(normal.mean(), normal.stddev(), self.coordinates)

@@ -45,6 +45,7 @@ class Memory(keras.layers.Layer):
             kernel_initializer=keras.initializers.GlorotUniform(first),
             recurrent_initializer=keras.initializers.Orthogonal(seed=second),
             seed=drop,
+            use_cudnn=False,  # cuDNN's LSTM cannot be compiled by XLA, as training and sampling are
             name="lstm",
         )
         self.build((None, None, inputs))

@@ -1,5 +1,7 @@
 """The networks against NumPy; their weights, their dropout and an LSTM's state."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -15,6 +17,14 @@ def perceptron(name="a", dropout=0.0, seed=0):
 
 def memory(name="a", dropout=0.0, seed=0):
     return Memory(name, INPUTS, HIDDEN, dropout, seed)
+
+
+def test_the_memory_can_be_compiled_where_there_is_a_gpu(monkeypatch):
+    """Keras takes cuDNN's LSTM there if it may, which XLA refuses."""
+    backend = sys.modules["keras.src.backend.tensorflow.rnn"]
+    monkeypatch.setattr(backend, "_is_gpu_available", lambda: True)
+    assert memory().lstm.supports_jit
+    assert not keras.layers.LSTM(HIDDEN).supports_jit
 
 
 def normal(*shape, seed=0):
