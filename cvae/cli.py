@@ -39,10 +39,11 @@ ORIGINAL_SPELLINGS = {
 def main(arguments=None):
     """Run the command; returns the exit status (0, 1 if training diverged, 2 for bad input)."""
     arguments = [_modern(word) for word in (sys.argv[1:] if arguments is None else arguments)]
-    if {"train", "sample", "evaluate", "reproduce"} & set(arguments[:1]):
-        import_tensorflow()
-    parsed = _parser(arguments).parse_args(arguments)
     try:
+        if {"train", "sample", "evaluate", "reproduce"} & set(arguments[:1]):
+            import_tensorflow()
+        parsed = _parser(arguments).parse_args(arguments)
+        _check_not_empty(vars(parsed) | vars(parsed).get("options", {}))
         return parsed.command(parsed) or 0
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -59,6 +60,13 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("cvae: interrupted", file=sys.stderr)
         return 130
+
+
+def _check_not_empty(options):
+    """Raise ValueError for an empty value, as an unset shell variable gives."""
+    for name, value in options.items():
+        if value == "":
+            raise ValueError(f"{name}: got an empty value")
 
 
 def train(args):
@@ -170,10 +178,12 @@ def sample(args):
 
 def _seeds(run, args):
     """Rolls of songs of the corpus, drawn by the seed."""
-    songs = run.corpus(args.corpus).split(args.split)
+    corpus = run.corpus(args.corpus)
+    songs = corpus.split(args.split)
     if args.seed_key:
-        wanted = {parse_key(args.seed_key), parse_key(args.seed_key).relative_major}
-        songs = [song for song in songs if parse_key(song.key) in wanted]
+        asked = parse_key(args.seed_key)
+        wanted = asked.name if asked.name in corpus.keys else asked.relative_major.name
+        songs = [song for song in songs if song.key == wanted]
         if not songs:
             raise ValueError(f"--seed-key: no song of the split {args.split} is in {args.seed_key}")
     chosen = np.random.default_rng(args.seed).integers(len(songs), size=args.n)

@@ -7,6 +7,7 @@ validation and on the test split. Results are written to ``data/results/EXPERIME
 import dataclasses
 import json
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
     ------
     ValueError
         For an unknown experiment, or a run with other settings in the place of one of these.
+    MemoryError
+        If a run's process was killed.
     """
     if only is not None:
         check_choice("only", only, NAMES)
@@ -78,6 +81,10 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
                     bar.update()
                 rows = _in_key_rows(parts) if name == "in-key" else sum(parts, [])
                 written.append(_write(target / "results" / f"{name}.json", rows))
+    except BrokenProcessPool:
+        raise MemoryError(
+            "a run was killed, perhaps for want of memory; start again to go on, with fewer --jobs"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
     return written

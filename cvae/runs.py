@@ -273,6 +273,8 @@ def load_settings(folder):
     """Settings of a run; ValueError if they are missing or malformed."""
     path = Path(folder) / SETTINGS
     fields = {"model": str, "options": dict, "corpus": str, "keys": list, "training": dict}
+    if not path.exists():
+        raise ValueError(f"{folder}: holds no run")
     try:
         settings = json.loads(path.read_text())
     except (ValueError, OSError) as error:

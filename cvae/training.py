@@ -134,7 +134,9 @@ class TrainingConfig:
             raise ValueError("any_key: got True, needs transpose of at least 1")
         for name in ("kl_anneal", "w_kl_anneal"):
             if getattr(self, name) > self.epochs:
-                raise ValueError(f"{name}: got {getattr(self, name)}, must be at most epochs")
+                raise ValueError(
+                    f"{name}: got {getattr(self, name)}, must be at most epochs, {self.epochs}"
+                )
 
 
 class TrainingDiverged(FloatingPointError):
@@ -293,7 +295,8 @@ class Trainer:
             set_weights(self.model.variables, self.best_weights, "best weights")
             raise TrainingDiverged(
                 f"epoch {self.epoch + 1}: the loss is {loss:.3g}, the validation bound "
-                f"{valid['bound']:.3g}; kept the best weights so far"
+                f"{valid['bound']:.3g}; "
+                + ("kept the best weights so far" if self.epoch else "no epoch was finished")
             )
         row = {"epoch": self.epoch + 1, "train_bound": float(bound)}
         row |= {f"valid_{name}": value for name, value in valid.items()}
@@ -350,6 +353,10 @@ class Trainer:
         """Go on from the folder; from the beginning if no epoch was finished there."""
         path = self.folder / STATE
         if not path.exists():
+            if (self.folder / WEIGHTS).exists():
+                raise ValueError(
+                    f"{path}: missing, so the training cannot go on; its weights are kept"
+                )
             return
         state = load_arrays(path)
         self.best_weights = _below("best/", state)

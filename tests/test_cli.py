@@ -163,9 +163,31 @@ def test_a_killed_first_epoch_can_be_resumed(cvae, place):
 def test_one_training_at_a_time_in_a_folder(cvae, place):
     from cvae.runs import locked
 
+    settings = (place / "runs/run1/settings.json").read_bytes()
     with locked(place / "runs/run1"):
         status, _, err = cvae("train run1 --resume --epochs 9")
     assert status == 2 and "another training" in err
+    assert (place / "runs/run1/settings.json").read_bytes() == settings
+
+
+def test_a_run_without_its_state_is_not_trained_anew(cvae, place):
+    state = place / "runs/run1/state.npz"
+    weights, aside = (place / "runs/run1/weights.npz").read_bytes(), place / "aside.npz"
+    state.rename(aside)
+    try:
+        status, _, err = cvae("train run1 --resume --epochs 9")
+        assert status == 2 and "state.npz: missing" in err and err.count("\n") == 1
+        assert (place / "runs/run1/weights.npz").read_bytes() == weights
+    finally:
+        aside.rename(state)
+
+
+def test_interrupted_while_tensorflow_loads(cvae, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cvae.cli.import_tensorflow", interrupt)
+    assert cvae("train run1")[::2] == (130, "cvae: interrupted\n")
 
 
 def test_only_our_own_words_on_standard_error(place):
@@ -218,6 +240,9 @@ BAD = {
     "sample run1 --key D~major": "C major, E major, A- major",
     "sample run1 -n 0": "n",
     "sample run1 --bpm 0": "bpm",
+    "sample run1 --seed-steps 2 --bpm 5000 --sample-dir e": "bpm",
+    "sample run1 --seed-steps 2 --key= --sample-dir e": "key: got an empty value",
+    "sample run1 --seed-steps 2 --temperature 1e300 --sample-dir e": "temperature",
     "sample run1 --seed -1": "seed",
     "sample run1 -t 0": "t",
     "sample run1 --seed-steps 500 --sample-dir e": "500",

@@ -1,5 +1,6 @@
 """Stored results: where they come from, and that what is quoted is what is stored."""
 
+import dataclasses
 import json
 import re
 
@@ -10,6 +11,7 @@ import cvae.reproduce
 from cvae.experiments import CERTAINTIES, EXPERIMENTS, PUBLISHED, seeds_of
 from cvae.paths import data_folder
 from cvae.reproduce import NAMES, reproduce, results, summary
+from cvae.training import TrainingConfig
 
 README = data_folder().parent / "README.md"
 STORED = {path.stem for path in (data_folder() / "results").glob("*.json")}
@@ -95,6 +97,17 @@ def test_published_models_load_and_know_their_corpus(name):
     corpus = load_corpus(run.settings["corpus"])
     assert tuple(run.settings["keys"]) == corpus.keys
     assert sum(path.stat().st_size for path in run.folder.iterdir()) < 2e6
+
+
+def test_a_run_is_known_again_whatever_settings_came_later():
+    from cvae.reproduce import _check_same
+
+    wanted = {"model": "vae", "corpus": "jsb", "keys": ["C major"], "options": {}, "version": "2"}
+    wanted["training"] = dataclasses.asdict(TrainingConfig(epochs=3))
+    older = wanted | {"version": "1", "training": {"epochs": 3}}
+    _check_same("runs/x", older, wanted)
+    with pytest.raises(ValueError, match=r"\Aruns/x: holds a run whose training is [^\n]+\Z"):
+        _check_same("runs/x", older | {"training": {"epochs": 4}}, wanted)
 
 
 def test_unknown_experiment():

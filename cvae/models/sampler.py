@@ -11,6 +11,7 @@ from cvae.models.distributions import tempered
 
 W_FROM = ("mean", "sample", "discrete")
 Z_FROM = ("prior", "posterior")
+HOTTEST = 1e6  # every coin is fair by then
 
 
 class Sampler:
@@ -51,7 +52,8 @@ class Sampler:
             code's default) from q(z | x_{t-1}, w), which makes a chain of variations of the last
             step. A model with `predict_next` needs the latter: its z tells what comes next.
         temperature : float
-            Above 0. Each z_t and x_t is drawn from its distribution to the power 1 / temperature.
+            Above 0, at most 1e6. Each z_t and x_t is drawn from its distribution to the power
+            1 / temperature.
         seed : int
             The same seed gives the same samples.
 
@@ -72,8 +74,10 @@ class Sampler:
         certainty = self.certainty if certainty is None else certainty
         if not isinstance(certainty, Real) or not 0 <= certainty <= 1:
             raise ValueError(f"certainty: got {certainty!r}, must be from 0 to 1")
-        if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
-            raise ValueError(f"temperature: got {temperature!r}, must be finite and above 0")
+        if not isinstance(temperature, Real) or not 0 < temperature <= HOTTEST:
+            raise ValueError(
+                f"temperature: got {temperature!r}, must be above 0, at most {HOTTEST:g}"
+            )
         needed = 2 if z_from == "posterior" else 1
         seed_roll = check_roll(seed_roll, "seed_roll", self.pitches, ndim=3, steps=needed)
         seed_w, seed_x = np.array([[seed, 0], [seed, 1]], np.int32)

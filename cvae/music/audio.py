@@ -18,6 +18,7 @@ import soundfile
 
 from cvae.music.midi import roll_to_midi
 from cvae.music.soundfont import RELEASE_SECONDS, general_midi
+from cvae.paths import write_atomically
 
 __all__ = ["Player", "encode_mp3", "loudness", "player", "render", "write"]
 
@@ -159,9 +160,9 @@ def write(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE)
     if suffix not in _FORMATS:
         raise ValueError(f"path: {path} does not end in {', '.join(_FORMATS)}")
     _check(samples, sample_rate, suffix)
-    # Opened here, since libsndfile's own error for a folder that is not there does not say so.
-    with open(path, "wb") as file:
-        _encode(file, samples, sample_rate, suffix)
+    sound = io.BytesIO()  # written at once, since libsndfile does not bear a full disk
+    _encode(sound, samples, sample_rate, suffix)
+    write_atomically(path, sound.getvalue())
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from cvae.music.keys import parse_key
 from cvae.paths import data_folder, write_atomically
+from cvae.progress import progress_bar
 
 __all__ = ["RULES", "Chorale", "Note", "build_jsb", "read_chorales", "read_split", "write_table"]
 
@@ -89,27 +90,26 @@ class Chorale(NamedTuple):
         return [sorted(step) for step in steps]
 
 
-def read_chorales(bwvs: Sequence[str], progress: bool = True) -> Iterator[Chorale]:
+def read_chorales(bwvs: Sequence[str], progress: bool | None = None) -> Iterator[Chorale]:
     """Read chorales from music21's corpus, about five a second.
 
     Parameters
     ----------
     bwvs : sequence of str
         BWV numbers as music21 writes them.
-    progress : bool
-        Show a progress bar.
+    progress : bool, optional
+        Show a progress bar (by default: to people only).
 
     Yields
     ------
     Chorale
     """
     from music21 import corpus
-    from tqdm.auto import tqdm
 
     titles = {}
     for _, entry in sorted(corpus.chorales.ChoraleListRKBWV().byRiemenschneider.items()):
         titles.setdefault(entry["bwv"], entry["title"])
-    for bwv in tqdm(bwvs, desc="chorales", disable=not progress):
+    for bwv in progress_bar(bwvs, progress, desc="chorales"):
         score = corpus.parse(f"bach/bwv{_FILES.get(bwv, bwv)}.mxl").expandRepeats()
         key = _KEYS.get(bwv) or parse_key(score.analyze("key").tonicPitchNameWithCase).name
         notes = _notes(score)
