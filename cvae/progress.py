@@ -3,8 +3,6 @@
 import os
 import sys
 
-from tqdm.auto import tqdm
-
 __all__ = ["progress_bar"]
 
 
@@ -19,6 +17,8 @@ def progress_bar(iterable=None, show=None, **options):
     **options
         Passed on to tqdm.
     """
+    from tqdm.auto import tqdm  # which a reader of scores alone does without
+
     if show is None:
         live = "ipykernel" in sys.modules or sys.stderr.isatty()
         show = live and "PYTEST_CURRENT_TEST" not in os.environ
