@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cvae.music import corpus_statistics, load_corpus, parse_key
+from cvae.music.corpora import FILES
 from cvae.quiet import import_tensorflow
 
 __all__ = ["main"]
@@ -218,6 +219,15 @@ def corpus_build(args):
     print(build_jsb())
 
 
+def corpus_fetch(args):
+    """`cvae corpus fetch`: download what a corpus needs."""
+    from cvae.music.downloads import download
+
+    for name in FILES if args.name == "all" else [args.name]:
+        for path in download(FILES[name], name):
+            print(path)
+
+
 def corpus_info(args):
     """`cvae corpus info`: what a corpus holds."""
     _print(corpus_statistics(load_corpus(args.name)), args.json)
@@ -297,6 +307,8 @@ def _parser(arguments):
     corpus = corpus.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     p = command(corpus_build, "build", corpus)
     p.add_argument("name", choices=["jsb"], help="the corpus")
+    p = command(corpus_fetch, "fetch", corpus)
+    p.add_argument("name", choices=[*FILES, "all"], help="the corpus")
     p = command(corpus_info, "info", corpus)
     p.add_argument("name", help="a corpus, or the path of a pickle")
     p.add_argument("--json", action="store_true", help="print one JSON object")

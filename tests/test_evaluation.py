@@ -318,7 +318,7 @@ PUBLISHED = {  # measured apart from this code, on the test split of the origina
 ORIGINAL = cache_folder() / "seed" / "JSB Chorales_all.pickle"
 
 
-@pytest.mark.skipif(not ORIGINAL.is_file(), reason=f"needs {ORIGINAL}: set CVAE_DATA_DIR")
+@pytest.mark.skipif(not ORIGINAL.is_file(), reason="needs `cvae corpus fetch jsb-original`")
 @pytest.mark.parametrize("profile", PUBLISHED)
 def test_profiles_reach_what_was_measured_before(profile):
     accuracy = profile_accuracy(load_corpus("jsb-original"), "test", profile)

