@@ -187,9 +187,11 @@ def lanes(song, size, rng):
     """
     of_song = np.split(np.arange(len(song)), np.flatnonzero(np.diff(song)) + 1)
     queues = [[] for _ in range(size)]
-    for i in rng.permutation(len(of_song)):
-        min(queues, key=len).extend(of_song[i])
-    shortest = min(map(len, queues))
-    order = np.array([queue[:shortest] for queue in queues], np.int32).T
+    # Longest first, so that all end at nearly the same time and little is left out.
+    shuffled = [of_song[i] for i in rng.permutation(len(of_song))]
+    for numbers in sorted(shuffled, key=len, reverse=True):
+        min(queues, key=lambda queue: sum(map(len, queue))).append(numbers)
+    rows = [np.concatenate([queue[i] for i in rng.permutation(len(queue))]) for queue in queues]
+    order = np.stack([row[: min(map(len, rows))] for row in rows], axis=1).astype(np.int32)
     first = np.isin(order, [numbers[0] for numbers in of_song])
     return order, first

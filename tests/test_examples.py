@@ -235,6 +235,14 @@ def test_each_lane_goes_through_its_songs_in_order(windows_of_song, size, seed):
     assert len(song) - order.size <= size * max(windows_of_song)
 
 
+def test_lanes_leave_little_out():
+    """Songs as unequal as chorales: what is left where the first lane ends is small."""
+    lengths = np.random.default_rng(1).integers(2, 14, 200)
+    song = np.repeat(np.arange(200), lengths)
+    order, _ = lanes(song, 64, np.random.default_rng(0))
+    assert order.size > 0.9 * len(song)
+
+
 def test_lanes_are_shuffled_by_song():
     song = np.repeat(np.arange(9), 4)
     rng = np.random.default_rng(0)
