@@ -192,6 +192,7 @@ def lanes(song, size, rng):
     for numbers in sorted(shuffled, key=len, reverse=True):
         min(queues, key=lambda queue: sum(map(len, queue))).append(numbers)
     rows = [np.concatenate([queue[i] for i in rng.permutation(len(queue))]) for queue in queues]
-    order = np.stack([row[: min(map(len, rows))] for row in rows], axis=1).astype(np.int32)
+    shortest = min(map(len, rows))
+    order = np.stack([row[:shortest] for row in rows], axis=1).astype(np.int32)
     first = np.isin(order, [numbers[0] for numbers in of_song])
     return order, first

@@ -122,7 +122,7 @@ def _trained(folder, row, seed):
     resume = (folder / STATE).exists()
     if resume:
         _check_same(folder, load_settings(folder), run.settings)
-    if not resume:
+    else:
         run.start()
         (folder / SCORES).unlink(missing_ok=True)
     fit(run.model, corpus, config, folder, resume=resume, progress=False)
@@ -145,12 +145,11 @@ def _scored(folder, row, seed, iw_samples=64, published=None):
     run, corpus = _trained(folder, row, seed)
     path = folder / SCORES
     scores = json.loads(path.read_text()) if path.exists() else []
-    if [row["iw_samples"] for row in scores] != [1, iw_samples]:
+    wanted = {"valid": 1, "test": iw_samples}
+    if {stored["split"]: stored["iw_samples"] for stored in scores} != wanted:
         scores = [
-            evaluate(
-                run.model, corpus, split, seed, iw_samples=iw_samples if split == "test" else 1
-            )
-            for split in SPLITS
+            evaluate(run.model, corpus, split, seed, iw_samples=samples)
+            for split, samples in wanted.items()
         ]
         write_atomically(path, json.dumps(scores).encode())
     if published:

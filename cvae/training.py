@@ -2,8 +2,7 @@
 
 The data lie on the device as booleans and an epoch is one compiled program (with whole songs, one
 for each length); Python only shuffles, scores the validation split and writes checkpoints between
-epochs. All bounds are upper
-bounds on the negative log-likelihood, in nats a step: lower is better.
+epochs. All bounds are upper bounds on the negative log-likelihood, in nats a step: lower is better.
 """
 
 import contextlib

@@ -55,7 +55,7 @@ def download(files: str, corpus: str) -> list[Path]:
     pooch.get_logger().setLevel("WARNING")
     wanted = [name for name in store.registry if name == files or name.startswith(f"{files}/")]
     missing = [name for name in wanted if not (folder / name).is_file()]
-    with progress_bar(missing, unit="file") as bar:
+    with progress_bar(missing, show=None if missing else False, unit="file") as bar:
         for name in bar:
             try:
                 store.fetch(name)
