@@ -15,11 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from cvae.music import corpus_statistics, load_corpus, parse_key
-from cvae.music.corpora import FILES
+from cvae.music.corpora import CORPORA, FILES, SPLITS
+from cvae.music.files import KEYS_FROM, Reading, read_song
 from cvae.quiet import import_tensorflow
 
 __all__ = ["main"]
 
+READING = {
+    "step": {"type": float, "metavar": "QUARTERS", "help": "steps of so many quarter notes"},
+    "pedal": {"nargs": 0, "help": "notes sound on while the pedal of a MIDI file is down"},
+    "key_from": {"choices": KEYS_FROM, "help": "keys: of the key signatures or by analysis"},
+}
 CHOICES = {"model": "cl-vae", "corpus": "jsb", "key_classes": "relative-major"}
 
 # The original code's spellings; `-` and `_` are the same in any option.
@@ -81,6 +87,7 @@ def train(args):
     training_options = {name: given[name] for name in given if name in of_training}
     model_options = {name: given[name] for name in given if name not in of_training}
     chosen = {name: model_options.pop(name, default) for name, default in CHOICES.items()}
+    reading = {name: model_options.pop(name) for name in READING if name in model_options}
     if training_options.get("optimizer") == "adam-wn":
         raise ValueError(
             "optimizer: adam-wn, the original's weight-normalised Adam, was dropped; adam is its "
@@ -100,10 +107,11 @@ def train(args):
         corpus = run.corpus()
     else:
         config = TrainingConfig(**training_options)
-        corpus = load_corpus(chosen["corpus"], key_classes=chosen["key_classes"])
+        corpus = load_corpus(chosen["corpus"], chosen["key_classes"], **reading)
         options = {"seed": config.seed} | model_options
         training = dataclasses.asdict(config)
         run = Run.plan(folder, chosen["model"], corpus, training, args.overwrite, **options)
+    _report_skipped(corpus)
     trainer = Trainer(run.model, corpus, config, folder)
     if args.log or args.log_dir:
         trainer.log_to(Path(args.log_dir) / args.name if args.log_dir else folder / "logs")
@@ -125,7 +133,7 @@ def sample(args):
     from cvae.models.checks import check_seed, check_sizes
     from cvae.music.audio import render
     from cvae.music.audio import write as write_audio
-    from cvae.music.midi import FASTEST, SLOWEST, read_midi, write_midi
+    from cvae.music.midi import FASTEST, SLOWEST, write_midi
     from cvae.runs import load_run
 
     run = load_run(args.run or args.name, args.model_dir)
@@ -144,7 +152,7 @@ def sample(args):
     if args.seed_file:
         if args.seed_key:
             raise ValueError("--seed-key: chooses songs of a corpus, got also --seed-file")
-        seeds = [read_midi(args.seed_file)]
+        seeds = [read_song(Path(args.seed_file), Reading(run.step)).roll]
     else:
         seeds = _seeds(run, args)
     if min(map(len, seeds)) < args.seed_steps:
@@ -171,9 +179,9 @@ def sample(args):
     )
     Path(args.sample_dir).mkdir(parents=True, exist_ok=True)
     for (midi, *sound), roll in zip(files, rolls, strict=True):
-        write_midi(roll, midi, bpm=args.bpm)
+        write_midi(roll, midi, bpm=args.bpm, step=run.step)
         for path in sound:
-            write_audio(path, render(roll, bpm=args.bpm))
+            write_audio(path, render(roll, bpm=args.bpm, step=run.step))
         print(midi)
 
 
@@ -230,7 +238,17 @@ def corpus_fetch(args):
 
 def corpus_info(args):
     """`cvae corpus info`: what a corpus holds."""
-    _print(corpus_statistics(load_corpus(args.name)), args.json)
+    corpus = load_corpus(args.name, **getattr(args, "options", {}))
+    _report_skipped(corpus)
+    _print(corpus_statistics(corpus), args.json)
+
+
+def _report_skipped(corpus):
+    for line in corpus.skipped:
+        print(f"skipped {line}", file=sys.stderr)
+    if corpus.skipped:
+        read = sum(len(corpus.split(split)) for split in SPLITS)
+        print(f"read {read} of {read + len(corpus.skipped)} files", file=sys.stderr)
 
 
 def _print(result, as_json):
@@ -310,7 +328,8 @@ def _parser(arguments):
     p = command(corpus_fetch, "fetch", corpus)
     p.add_argument("name", choices=[*FILES, "all"], help="the corpus")
     p = command(corpus_info, "info", corpus)
-    p.add_argument("name", help="a corpus, or the path of a pickle")
+    p.add_argument("name", help="a corpus, or the path of a folder or file of music, or a pickle")
+    _add_reading(p)
     p.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
@@ -319,13 +338,14 @@ def _add_train(p):
     p.add_argument("name", help="of the run: a new folder in --model-dir")
     helps = {
         "model": "vae, cl-vae, vae-lstm or cl-vae-lstm",
-        "corpus": "jsb, jsb-c, jsb-original, jsb-bl, or a pickle's path",
+        "corpus": f"{', '.join(CORPORA)}, or the path of a folder or file of music, or a pickle",
         "key_classes": "relative-major (a minor key goes by its relative major) or major-minor",
     }
     for name, default in CHOICES.items():
         flag = f"--{name.replace('_', '-')}"
         text = f"{helps[name]} (default: {default})"
         p.add_argument(flag, dest=name, action=_Given, default=argparse.SUPPRESS, help=text)
+    _add_reading(p)
     p.add_argument("--model-dir", default="runs", help="where the runs are")
     p.add_argument("--overwrite", action="store_true", help="replace an existing run")
     p.add_argument("--resume", action="store_true", help="go on with an interrupted run")
@@ -359,6 +379,15 @@ def _add_train(p):
             help=f"{meaning.get(name, '')} (default: {default})".replace("%", "%%").strip(),
             **how,
         )
+
+
+def _add_reading(p):
+    for name, how in READING.items():
+        how = how | {
+            "help": f"{how['help']} (of MIDI and MusicXML; default: {getattr(Reading(), name)})"
+        }
+        flag = f"--{name.replace('_', '-')}"
+        p.add_argument(flag, dest=name, action=_Given, default=argparse.SUPPRESS, **how)
 
 
 def _parameters(documented):
@@ -408,12 +437,12 @@ def _add_sample(p):
     p.add_argument("--corpus", help="take seeds from this corpus instead of the run's own")
     p.add_argument("--split", default="test", help="take seeds from its train, valid or test")
     p.add_argument("--seed-key", help="take seeds that are in this key (original: -c)")
-    p.add_argument("--seed-file", help="take the seed from a MIDI file")
+    p.add_argument("--seed-file", help="take the seed from a MIDI or MusicXML file")
     p.add_argument("--seed-steps", type=int, default=16, help="steps of the seed to read")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
     p.add_argument("--sample-dir", default="samples", help="where the files go")
     p.add_argument("--audio", default="mp3", choices=["mp3", "wav", "none"], help="beside MIDI")
-    p.add_argument("--bpm", type=float, default=90, help="quarter notes (steps) a minute")
+    p.add_argument("--bpm", type=float, default=90, help="quarter notes a minute")
     p.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 

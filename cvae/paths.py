@@ -5,9 +5,10 @@ samples, results), and the user's own folder for what is not committed (files of
 """
 
 import os
+import threading
 from pathlib import Path
 
-__all__ = ["cache_folder", "data_folder", "write_atomically"]
+__all__ = ["cache_folder", "check_file", "data_folder", "parsed_folder", "write_atomically"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -35,10 +36,34 @@ def cache_folder() -> Path:
         (``$XDG_CACHE_HOME``, else ``~/.cache``).
     """
     chosen = os.environ.get("CVAE_DATA_DIR")
-    if chosen:
-        return Path(chosen).expanduser()
+    return Path(chosen).expanduser() if chosen else _user_cache()
+
+
+def parsed_folder() -> Path:
+    """Folder of what was read from files of music, so that it need not be read again.
+
+    Returns
+    -------
+    Path
+        ``cvae/parsed`` in the user's cache folder; it may not exist, and can always be deleted.
+    """
+    return _user_cache() / "parsed"
+
+
+def _user_cache() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache).expanduser() / "cvae"
+
+
+def check_file(path: Path, most: int) -> None:
+    """Raise ValueError unless a file is there, is not empty and has at most `most` bytes."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    size = path.stat().st_size
+    if size == 0:
+        raise ValueError(f"{path}: the file is empty")
+    if size > most:
+        raise ValueError(f"{path}: its {size} bytes are more than the limit of {most}")
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
@@ -54,9 +79,14 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     OSError
         If the file cannot be written.
     """
-    partial = Path(path).with_name(Path(path).name + ".partial")
-    with open(partial, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    path = Path(path)
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
+    try:
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -26,6 +26,7 @@ except ImportError:  # Windows
 import cvae
 from cvae.models import MODELS, LatentModel
 from cvae.music import load_corpus, parse_key
+from cvae.music.corpora import is_read_from_files
 from cvae.paths import data_folder, write_atomically
 
 __all__ = ["Run", "build_model", "load_run", "load_settings", "model_options"]
@@ -143,6 +144,8 @@ class Run:
             "options": options,
             "corpus": corpus.name,
             "keys": list(corpus.keys),
+            "step": corpus.step,
+            "reading": corpus.reading,
             "training": training or {},
             "version": cvae.__version__,
         }
@@ -191,15 +194,22 @@ class Run:
         """
         keys = tuple(self.settings["keys"])
         minor = any(parse_key(key).mode == "minor" for key in keys)
-        corpus = load_corpus(
-            name or self.settings["corpus"], "major-minor" if minor else "relative-major"
-        )
+        name = name or self.settings["corpus"]
+        reading = {}
+        if is_read_from_files(name):
+            reading = {"step": self.step} | self.settings.get("reading", {})
+        corpus = load_corpus(name, "major-minor" if minor else "relative-major", **reading)
         if not self.model.classes:
             return corpus
         if not set(corpus.keys) <= set(keys):
             missing = ", ".join(sorted(set(corpus.keys) - set(keys)))
             raise ValueError(f"corpus: {corpus.name!r} has keys that the model lacks: {missing}")
         return replace(corpus, keys=keys)
+
+    @property
+    def step(self):
+        """Of the rolls, in quarter notes."""
+        return self.settings.get("step", 1.0)  # runs from before there were others
 
     def key_index(self, key):
         """Class of a key by its name; a minor key may go by its relative major.

@@ -54,7 +54,7 @@ def test_train_writes_a_run(place):
     assert settings["options"]["latent_dim"] == 3
     assert settings["options"]["use_x_prev"] is True
     assert settings["training"]["batch_size"] == 16
-    assert settings["corpus"] == "tiny.pickle"
+    assert settings["corpus"] == str(place / "tiny.pickle"), "found from any folder"
 
 
 def test_sample_writes_midi_and_sound(cvae, place):

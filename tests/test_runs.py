@@ -135,6 +135,8 @@ def test_the_settings_say_all_that_is_known(run, tiny_corpus):
         "options": defaults | OPTIONS,
         "corpus": "tiny",
         "keys": list(tiny_corpus.keys),
+        "step": 1.0,
+        "reading": {},
         "training": {"epochs": 3},
         "version": cvae.__version__,
     }

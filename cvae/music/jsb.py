@@ -17,15 +17,15 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 from cvae.music.keys import parse_key
+from cvae.music.musicxml import Note, notes_of
 from cvae.paths import data_folder, write_atomically
 from cvae.progress import progress_bar
 
-__all__ = ["RULES", "Chorale", "Note", "build_jsb", "read_chorales", "read_split", "write_table"]
+__all__ = ["RULES", "Chorale", "build_jsb", "read_chorales", "read_split", "write_table"]
 
 RULES = ("held", "original")
 
@@ -37,16 +37,6 @@ _HUMDRUM = ("277", "281", "366")
 # the key signatures give these.
 _KEYS = {"8.6": "E major", "426": "C major"}
 _TITLES = {"2.6": "Ach Gott, vom Himmel sieh’ darein"}  # misspelt in music21
-
-
-class Note(NamedTuple):
-    """A note of a score; times are in quarter notes from the start."""
-
-    start: Fraction | float
-    end: Fraction | float
-    pitch: int
-    begins: bool
-    """False where a tie continues the note before."""
 
 
 class Chorale(NamedTuple):
@@ -112,25 +102,9 @@ def read_chorales(bwvs: Sequence[str], progress: bool | None = None) -> Iterator
     for bwv in progress_bar(bwvs, progress, desc="chorales"):
         score = corpus.parse(f"bach/bwv{_FILES.get(bwv, bwv)}.mxl").expandRepeats()
         key = _KEYS.get(bwv) or parse_key(score.analyze("key").tonicPitchNameWithCase).name
-        notes = _notes(score)
-        original = _notes(corpus.parse(f"bach/bwv{bwv}.krn")) if bwv in _HUMDRUM else notes
+        notes = tuple(notes_of(score))
+        original = tuple(notes_of(corpus.parse(f"bach/bwv{bwv}.krn"))) if bwv in _HUMDRUM else notes
         yield Chorale(bwv, _TITLES.get(bwv, titles[bwv]), key, notes, original)
-
-
-def _notes(score) -> tuple[Note, ...]:
-    """List the notes of all parts of a music21 score, without grace notes: they take no time."""
-    return tuple(
-        Note(
-            item.offset,
-            item.offset + item.quarterLength,
-            pitch.midi,
-            item.tie is None or item.tie.type == "start",
-        )
-        for part in score.parts
-        for item in part.flatten().notes
-        if item.quarterLength > 0
-        for pitch in item.pitches
-    )
 
 
 def read_split() -> dict[str, list[str]]:

@@ -1,22 +1,28 @@
-"""Piano rolls to MIDI and back; one step of a roll is a quarter note.
+"""Piano rolls to MIDI files and back.
 
 A roll does not say whether a pitch that sounds in two steps running is held or struck again, so
 that is chosen when it is written; either way it reads back to the same roll. Reading takes the
 beats that the file gives. Nothing is left out in silence, but for what a roll has no place for:
-how loud a note is, the instrument, the sustain pedal, and drums (channel 10).
+how loud a note is, the instrument, the tempo and drums (channel 10).
 """
 
-import math
-import warnings
+import heapq
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from itertools import accumulate
+from operator import itemgetter
 from pathlib import Path
 
 import mido
 import numpy as np
 import pretty_midi
 
-from cvae.music.pianoroll import HIGHEST, LOWEST, PITCHES, check_roll
+from cvae.music.keys import parse_key
+from cvae.music.pianoroll import LOWEST, PITCHES, check_roll
+from cvae.music.score import MAX_BYTES, Score, check_step, longest_signature
+from cvae.paths import check_file
 
-__all__ = ["midi_to_roll", "read_midi", "roll_to_midi", "write_midi"]
+__all__ = ["read_midi", "read_midi_score", "roll_to_midi", "write_midi"]
 
 VELOCITY = 80
 """How hard each note is struck: mezzo-forte."""
@@ -27,12 +33,16 @@ SLOWEST, FASTEST = 4, 1000
 END_OF_ROLL = "end of roll"
 """Text event that marks where a roll ends in silence; MIDI programs pass over it."""
 
-TOLERANCE = 1 / 16
-"""In steps: a note that reaches less than this into a step is not taken to sound in it."""
+DRUMS = 9
+SUSTAIN = 64
 
 
 def roll_to_midi(
-    roll: np.ndarray, bpm: float = 90, program: int = 0, restrike: bool = False
+    roll: np.ndarray,
+    bpm: float = 90,
+    program: int = 0,
+    restrike: bool = False,
+    step: float = 1.0,
 ) -> pretty_midi.PrettyMIDI:
     """Turn a roll into notes of one instrument.
 
@@ -40,11 +50,13 @@ def roll_to_midi(
     ----------
     roll : array, shape (T, 88)
     bpm : float
-        Tempo in quarter notes (steps) per minute, 4 to 1000.
+        Tempo in quarter notes per minute, 4 to 1000.
     program : int
         General MIDI instrument, 0 to 127: 0 piano, 19 church organ, 48 strings, 52 choir.
     restrike : bool
         Whether a pitch that sounds in steps running is struck anew in each, or once and held.
+    step : float
+        Of the roll, in quarter notes: 1 for a quarter note, 0.5 for an eighth.
 
     Returns
     -------
@@ -55,16 +67,17 @@ def roll_to_midi(
     Raises
     ------
     ValueError
-        For a roll of another shape, or a tempo or instrument out of range.
+        For a roll of another shape, or a tempo, instrument or step out of range.
     """
     roll = check_roll(roll)
     if not SLOWEST <= bpm <= FASTEST:
         raise ValueError(f"bpm: {bpm} is outside {SLOWEST} to {FASTEST}")
     if program not in range(128):
         raise ValueError(f"program: {program} is not a General MIDI instrument, 0 to 127")
+    check_step(step)
     midi = pretty_midi.PrettyMIDI(initial_tempo=bpm)
     instrument = pretty_midi.Instrument(int(program))
-    seconds = 60 / bpm
+    seconds = 60 / bpm * step
     for pitch, start, end in held_notes(roll):
         strikes = range(start, end) if restrike else (start,)
         for strike in strikes:
@@ -78,65 +91,111 @@ def roll_to_midi(
     return midi
 
 
-def midi_to_roll(midi: pretty_midi.PrettyMIDI, bpm: float | None = None) -> np.ndarray:
-    """Roll of what sounds in each quarter note; undoes `roll_to_midi` exactly.
-
-    A step holds every pitch that sounds in it for at least 1/16 of the step, and every note sounds
-    in at least one step, however short it is. The roll ends with the last note, or at the mark that
-    `roll_to_midi` sets.
-
-    Parameters
-    ----------
-    midi : pretty_midi.PrettyMIDI
-        Drums are left out.
-    bpm : float, optional
-        Lay a grid of this tempo over the notes' seconds (for a recording that does not follow its
-        own beats) instead of taking the beats that `midi` gives.
-
-    Returns
-    -------
-    ndarray of bool, shape (T, 88)
-
-    Raises
-    ------
-    ValueError
-        For a note outside 21 to 108, music without notes, or a tempo out of range.
-    """
-    return _to_roll(midi, bpm, "midi")
-
-
 def write_midi(
     roll: np.ndarray,
     path: str | Path,
     bpm: float = 90,
     program: int = 0,
     restrike: bool = False,
+    step: float = 1.0,
 ) -> None:
     """Write a roll as a MIDI file; the arguments are those of `roll_to_midi`."""
-    roll_to_midi(roll, bpm, program, restrike).write(str(path))
+    roll_to_midi(roll, bpm, program, restrike, step).write(str(path))
 
 
-def read_midi(path: str | Path, bpm: float | None = None) -> np.ndarray:
-    """Roll of a MIDI file, as by `midi_to_roll`.
+def read_midi(path: str | Path, step: float = 1.0, pedal: bool = False) -> np.ndarray:
+    """Roll of a MIDI file; undoes `write_midi` exactly.
 
     Parameters
     ----------
     path : path
         A MIDI file of type 0 or 1.
-    bpm : float, optional
-        As in `midi_to_roll`.
+    step : float
+        Of the roll, in quarter notes: 1 for a quarter note, 0.5 for an eighth.
+    pedal : bool
+        Whether notes sound on while the sustain pedal is down.
 
     Returns
     -------
     ndarray of bool, shape (T, 88)
+        See `Score.roll`. It ends with the last note, or at the mark that `roll_to_midi` sets.
 
     Raises
     ------
     ValueError
-        One line that names the file: if it is missing, empty, cut short or no MIDI file; if it has
-        no notes but drums, notes outside 21 to 108, or notes without an end or of no length.
+        One line that names the file: if it is missing, empty, larger than `MAX_BYTES`, cut short or
+        no MIDI file; if it has no notes but drums, notes outside 21 to 108 or without an end, or
+        makes too many steps.
     """
-    return _to_roll(_load(Path(path)), bpm, str(path))
+    score = read_midi_score(path, pedal)
+    try:
+        return score.roll(step)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def read_midi_score(path: str | Path, pedal: bool = False) -> Score:
+    """Notes and key signature of a MIDI file, by its ticks: the tempo does not matter.
+
+    Parameters
+    ----------
+    path, pedal
+        As in `read_midi`.
+
+    Returns
+    -------
+    Score
+        A note that ends in the tick in which it begins has no length.
+
+    Raises
+    ------
+    ValueError
+        As in `read_midi`, but for notes and steps out of range.
+    """
+    path = Path(path)
+    file = _load(path)
+    sounding = defaultdict(deque)
+    notes, signatures, pedals = [], [], defaultdict(list)
+    tick = end_of_roll = 0
+    for tick, event in heapq.merge(*map(_timed, file.tracks), key=itemgetter(0)):
+        if event.type == "key_signature":
+            signatures.append((tick, parse_key(event.key).relative_major.name))
+        elif event.type == "text" and event.text == END_OF_ROLL:
+            end_of_roll = tick
+        elif event.type == "control_change" and event.control == SUSTAIN:
+            pedals[event.channel].append((tick, event.value >= 64))
+        elif event.type == "note_on" and event.velocity and event.channel != DRUMS:
+            sounding[event.channel, event.note].append(tick)
+        elif event.type in ("note_on", "note_off") and sounding[event.channel, event.note]:
+            start = sounding[event.channel, event.note].popleft()
+            notes.append((event.note, start, tick, event.channel))
+    lost = sum(map(len, sounding.values()))
+    if lost:
+        raise ValueError(f"{path}: {lost} of {lost + len(notes)} notes have no end")
+    pitch, start, end, channel = np.array(notes, int).reshape(-1, 4).T
+    length = max(end_of_roll, end.max(initial=0))
+    if pedal:
+        for number, events in pedals.items():
+            mine = channel == number
+            end[mine] = _released(end[mine], events, length)
+    beat = file.ticks_per_beat
+    signature = longest_signature(signatures, tick)
+    return Score(pitch, start / beat, end / beat, length / beat, signature)
+
+
+def _timed(track: mido.MidiTrack) -> Iterator[tuple[int, mido.Message]]:
+    """Events of a track, each with its tick from the beginning."""
+    return zip(accumulate(event.time for event in track), track, strict=True)
+
+
+def _released(end: np.ndarray, pedals: list[tuple[int, bool]], length: int) -> np.ndarray:
+    """Ticks at which notes fall silent that end at the ticks `end`, by the movements of a pedal."""
+    ticks, down = map(np.array, zip(*pedals, strict=True))
+    last = np.searchsorted(ticks, end, side="right") - 1
+    is_held = (last >= 0) & down[last]
+    ups = np.append(ticks[~down], length)
+    release = ups[np.minimum(np.searchsorted(ups, end, side="right"), len(ups) - 1)]
+    return np.where(is_held, np.maximum(release, end), end)
 
 
 def held_notes(roll: np.ndarray) -> list[tuple[int, int, int]]:
@@ -153,60 +212,14 @@ def held_notes(roll: np.ndarray) -> list[tuple[int, int, int]]:
     return [(int(pitches[i]) + LOWEST, int(starts[i]), int(ends[i])) for i in order]
 
 
-def _to_roll(midi: pretty_midi.PrettyMIDI, bpm: float | None, name: str) -> np.ndarray:
-    """Read the roll; errors begin with the name of what is read."""
-    if bpm is not None and not SLOWEST <= bpm <= FASTEST:
-        raise ValueError(f"bpm: {bpm} is outside {SLOWEST} to {FASTEST}")
-
-    def step(time: float) -> float:
-        return midi.time_to_tick(time) / midi.resolution if bpm is None else time * bpm / 60
-
-    notes = [note for part in midi.instruments if not part.is_drum for note in part.notes]
-    marks = [text.time for text in midi.text_events if text.text == END_OF_ROLL]
-    if not notes and not marks:
-        raise ValueError(f"{name}: no notes (drums are not read)")
-    outside = [note.pitch for note in notes if not LOWEST <= note.pitch <= HIGHEST]
-    if outside:
-        raise ValueError(
-            f"{name}: {len(outside)} of {len(notes)} notes outside {LOWEST} to {HIGHEST}, "
-            f"the first is {outside[0]}"
-        )
-    spans = []
-    for note in notes:
-        first = math.floor(step(note.start) + TOLERANCE)
-        end = max(first + 1, math.ceil(step(note.end) - TOLERANCE))
-        spans.append((note.pitch - LOWEST, first, end))
-    ends = [end for _, _, end in spans] + [round(step(mark)) for mark in marks]
-    roll = np.zeros((max(ends), PITCHES), dtype=bool)
-    for pitch, first, end in spans:
-        roll[first:end, pitch] = True
-    return roll
-
-
-def _load(path: Path) -> pretty_midi.PrettyMIDI:
+def _load(path: Path) -> mido.MidiFile:
     """Load a MIDI file, or say in one line, as a ValueError, what is wrong with it."""
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise ValueError(f"{path}: the file is empty")
+    check_file(path, MAX_BYTES)
     try:
         file = mido.MidiFile(path)
-        struck = sum(
-            event.type == "note_on" and event.velocity > 0 and event.channel != 9
-            for track in file.tracks
-            for event in track
-        )
         if file.type == 2 or file.ticks_per_beat <= 0:
             raise ValueError("type 2, or timed in frames of film, which have no beats")
-        with warnings.catch_warnings():
-            # Of a tempo outside the first track, where the standard has it: not read, beats are.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            midi = pretty_midi.PrettyMIDI(mido_object=file)
-    except Exception as error:  # the two libraries raise a dozen kinds on a broken file
+        return file
+    except Exception as error:  # mido raises a dozen kinds on a broken file
         reason = " ".join(str(error).split()) or "it ends too soon"
         raise ValueError(f"{path}: not a MIDI file that can be read ({reason})") from None
-    # pretty_midi passes over notes that nothing ends, and those that end in the tick they begin.
-    lost = struck - sum(len(part.notes) for part in midi.instruments if not part.is_drum)
-    if lost:
-        raise ValueError(f"{path}: {lost} of {struck} notes have no end or no length")
-    return midi

@@ -16,6 +16,7 @@ import numpy as np
 
 from cvae.music.keys import RELATIVE_MAJORS, scale_mask
 from cvae.music.pianoroll import LOWEST, check_roll, pitch_class_counts
+from cvae.music.song import key_class
 
 __all__ = [
     "copied_share",
@@ -124,8 +125,9 @@ def corpus_statistics(corpus) -> dict:
     dict
         ``name``; ``keys`` (number of classes); then for each of ``train``, ``valid`` and ``test`` a
         dict of ``songs``, ``steps``, ``silent_steps``, ``notes_per_step``, ``pitch_range`` (lowest
-        and highest MIDI number) and ``in_scale`` (share of all notes in the scale of their song's
-        key).
+        and highest MIDI number), ``in_scale`` (share of all notes in the scale of their song's
+        key), and for songs read from files ``analysis_agrees`` (share of the songs whose key has
+        the scale of the key that music21's analysis gives).
     """
     report = {"name": corpus.name, "keys": len(corpus.keys)}
     for split in ("train", "valid", "test"):
@@ -142,6 +144,10 @@ def corpus_statistics(corpus) -> dict:
             "pitch_range": pitch_range(roll),
             "in_scale": _ratio(notes_in_scale, roll.sum()),
         }
+        analysed = [song for song in songs if song.analysis]
+        if analysed:
+            agree = [key_class(song.key) == key_class(song.analysis) for song in analysed]
+            report[split]["analysis_agrees"] = float(np.mean(agree))
     return report
 
 

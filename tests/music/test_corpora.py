@@ -6,11 +6,12 @@ import time
 
 import numpy as np
 import pytest
+from scipy.io import loadmat
 
 from cvae.music import downloads
 from cvae.music.corpora import FILES, SPLITS, load_corpus
 from cvae.music.keys import parse_key
-from cvae.music.pianoroll import transpose
+from cvae.music.pianoroll import roll_to_notes, transpose
 from cvae.paths import cache_folder, data_folder
 
 
@@ -111,15 +112,36 @@ def test_jsb_original_altered(tmp_path, monkeypatch):
 BL = cache_folder() / "boulanger-lewandowski" / "JSB_Chorales.mat"
 
 
-@pytest.mark.skipif(not BL.is_file(), reason="needs `cvae corpus fetch jsb-bl`")
-def test_jsb_bl_is_the_split_of_the_literature():
-    corpus = load_corpus("jsb-bl")
-    assert [len(corpus.split(split)) for split in SPLITS] == [229, 76, 77]
-    assert corpus.keys == ("C major", "C minor")
-    # The note counts of github.com/mobeets' pickle of the same songs, which was made independently.
-    notes = [np.concatenate([song.roll for song in corpus.split(s)]) for s in SPLITS]
-    assert [len(rolls) for rolls in notes] == [13807, 4602, 4725]
-    assert [round(rolls.sum() / len(rolls), 4) for rolls in notes] == [3.8983, 3.8703, 3.8872]
+@pytest.mark.parametrize(
+    ("name", "songs", "step"),
+    [("jsb-bl", [229, 76, 77], 1.0), ("piano-midi-bl", [87, 12, 25], 0.5)],
+)
+def test_the_splits_of_the_literature_are_those_of_its_files(name, songs, step):
+    path = cache_folder() / FILES[name]
+    if not path.is_file():
+        pytest.skip(f"needs `cvae corpus fetch {name}`")
+    corpus, cells = load_corpus(name), loadmat(path)
+    assert [len(corpus.split(split)) for split in SPLITS] == songs
+    assert (corpus.step, corpus.keys) == (step, ("C major", "C minor"))
+    for split in SPLITS:
+        for song, cell in zip(corpus.split(split), cells[f"{split}data"][0], strict=True):
+            np.testing.assert_array_equal(song.roll, cell)
+
+
+@pytest.mark.parametrize("name", ["JSB Chorales_all.pickle", "JSB Chorales_Cs.pickle"])
+def test_the_originals_files_are_read_as_they_are(name):
+    path = cache_folder() / "seed" / name
+    if not path.is_file():
+        pytest.skip("needs `cvae corpus fetch jsb-original`")
+    corpus = load_corpus(path, "major-minor")
+    data = pickle.loads(path.read_bytes(), encoding="latin-1")
+    for split in SPLITS:
+        keys = data.get(f"{split}_key")
+        if keys is None:
+            keys = ["C major" if mode else "C minor" for mode in data[f"{split}_mode"]]
+        assert [song.key for song in corpus.split(split)] == [parse_key(key).name for key in keys]
+        for song, steps in zip(corpus.split(split), data[split], strict=True):
+            assert roll_to_notes(song.roll) == [tuple(sorted(set(step))) for step in steps]
 
 
 ORIGINAL_CS = cache_folder() / "seed" / "JSB Chorales_Cs.pickle"

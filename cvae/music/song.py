@@ -1,0 +1,99 @@
+"""What a corpus is: songs as piano rolls with keys, in three splits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from cvae.music.keys import parse_key
+
+__all__ = ["KEY_CLASSES", "SPLITS", "Corpus", "Song", "key_class", "make_corpus"]
+
+SPLITS = ("train", "valid", "test")
+KEY_CLASSES = ("relative-major", "major-minor")
+
+
+@dataclass(frozen=True, eq=False)
+class Song:
+    """A song.
+
+    Attributes
+    ----------
+    roll : ndarray of bool, shape (T, 88)
+        Column 0 is MIDI number 21.
+    key : str
+        One of the corpus's keys.
+    title : str
+    source : str
+        Where it comes from, such as ``"BWV 269"``, or the name of its file.
+    composer : str
+        Empty where it is not known, or the same for the whole corpus.
+    year : int or None
+        Of composition or publication, where it is known.
+    analysis : str or None
+        Of songs read from files: the key by music21's analysis, one of the 24 keys.
+    """
+
+    roll: np.ndarray = field(repr=False)
+    key: str
+    title: str
+    source: str
+    composer: str = ""
+    year: int | None = None
+    analysis: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Songs in three splits.
+
+    Attributes
+    ----------
+    name : str
+    keys : tuple of str
+        The classes: the keys that occur, by pitch class of the tonic, major before minor.
+    train, valid, test : tuple of Song
+    step : float
+        Of the rolls, in quarter notes.
+    reading : dict
+        How its files were read: the options of `load_corpus` that say so.
+    skipped : tuple of str
+        What was left out and why, a line for each.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    train: tuple[Song, ...] = field(repr=False)
+    valid: tuple[Song, ...] = field(repr=False)
+    test: tuple[Song, ...] = field(repr=False)
+    step: float = 1.0
+    reading: dict = field(default_factory=dict)
+    skipped: tuple[str, ...] = field(default=(), repr=False)
+
+    def split(self, name: str) -> tuple[Song, ...]:
+        """Songs of one split.
+
+        Raises
+        ------
+        ValueError
+            If `name` is not ``"train"``, ``"valid"`` or ``"test"``.
+        """
+        if name not in SPLITS:
+            raise ValueError(f"split: {name!r} is unknown; choose from {', '.join(SPLITS)}")
+        return getattr(self, name)
+
+
+def make_corpus(name: str, songs: Mapping, key_classes: str, **more) -> Corpus:
+    """Corpus of songs by split, labelled with any of the 24 keys."""
+    named = {
+        split: tuple(replace(song, key=key_class(song.key, key_classes)) for song in songs[split])
+        for split in SPLITS
+    }
+    occurring = {parse_key(song.key) for split in SPLITS for song in named[split]}
+    return Corpus(name, tuple(key.name for key in sorted(occurring)), **named, **more)
+
+
+def key_class(key_name: str, key_classes: str = "relative-major") -> str:
+    """Class of a key: its relative major, or its own canonical name."""
+    key = parse_key(key_name)
+    return key.relative_major.name if key_classes == "relative-major" else key.name
