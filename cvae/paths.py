@@ -8,7 +8,14 @@ import os
 import threading
 from pathlib import Path
 
-__all__ = ["cache_folder", "check_file", "data_folder", "parsed_folder", "write_atomically"]
+__all__ = [
+    "cache_folder",
+    "check_file",
+    "data_folder",
+    "parsed_folder",
+    "reason",
+    "write_atomically",
+]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -64,6 +71,11 @@ def check_file(path: Path, most: int) -> None:
         raise ValueError(f"{path}: the file is empty")
     if size > most:
         raise ValueError(f"{path}: its {size} bytes are more than the limit of {most}")
+
+
+def reason(error: Exception) -> str:
+    """What an error of another library says, on one line of at most 200 characters."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:

@@ -215,7 +215,7 @@ def _read(path: Path, reading: Reading) -> tuple[np.ndarray, str | None, str]:
     digest = hashlib.sha256(content + options.encode() + _readers()).hexdigest()
     cached = parsed_folder() / f"{digest}.npz"
     try:
-        with np.load(cached, allow_pickle=False) as stored:
+        with cached.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             shape = int(stored["steps"]), PITCHES
             roll = np.unpackbits(stored["roll"], count=shape[0] * PITCHES).reshape(shape)
             signature, analysis = map(str, stored["keys"])

@@ -102,7 +102,9 @@ def parse_key(text: str) -> Key:
     spelt = re.sub(r"[- ]?flat\b", "-", re.sub(r"[- ]?sharp\b", "#", str(text).strip()))
     match = _KEY_PATTERN.fullmatch(spelt)
     if match is None:
-        raise ValueError(f"key: {text!r} is not a key; write it as 'E- major', 'c minor' or 'F#m'")
+        raise ValueError(
+            f"key: {text!r:.60} is not a key; write it as 'E- major', 'c minor' or 'F#m'"
+        )
     letter, accidental, mode = match.groups()
     shift = len(accidental or "") * (1 if accidental and accidental[0] in "#♯" else -1)
     if mode is None:

@@ -20,7 +20,7 @@ import pretty_midi
 from cvae.music.keys import parse_key
 from cvae.music.pianoroll import LOWEST, PITCHES, check_roll
 from cvae.music.score import MAX_BYTES, Score, check_step, longest_signature
-from cvae.paths import check_file
+from cvae.paths import check_file, reason
 
 __all__ = ["read_midi", "read_midi_score", "roll_to_midi", "write_midi"]
 
@@ -221,5 +221,4 @@ def _load(path: Path) -> mido.MidiFile:
             raise ValueError("type 2, or timed in frames of film, which have no beats")
         return file
     except Exception as error:  # mido raises a dozen kinds on a broken file
-        reason = " ".join(str(error).split()) or "it ends too soon"
-        raise ValueError(f"{path}: not a MIDI file that can be read ({reason})") from None
+        raise ValueError(f"{path}: not a MIDI file that can be read ({reason(error)})") from None

@@ -10,7 +10,7 @@ import numpy as np
 
 from cvae.music.keys import Key
 from cvae.music.score import MAX_BYTES, Score, longest_signature
-from cvae.paths import check_file
+from cvae.paths import check_file, reason
 
 __all__ = ["Note", "notes_of", "read_musicxml"]
 
@@ -76,9 +76,8 @@ def read_musicxml(path: str | Path) -> Score:
         ]
         length = float(max((note.end for note in notes), default=0))
     except Exception as error:  # music21 raises nearly anything on a broken file
-        what = " ".join(str(error).split()) or type(error).__name__
-        what = what.removeprefix(f"{path}: ")
-        raise ValueError(f"{path}: not MusicXML that can be read ({what[:200]})") from None
+        what = reason(error).removeprefix(f"{path}: ")
+        raise ValueError(f"{path}: not MusicXML that can be read ({what})") from None
     return Score(
         np.array([note.pitch for note in notes], int),
         np.array([note.start for note in notes], float),

@@ -10,10 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["MAX_BYTES", "load_plain_pickle"]
+from cvae.paths import reason
+
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_ITEMS", "load_plain_pickle"]
 
 MAX_BYTES = 64 * 2**20
 """Largest file that is read."""
+
+MAX_DEPTH, MAX_ITEMS = 8, 10**7
+"""Most lists within lists, and most items in all: what a file mentions twice counts twice."""
 
 
 class _NumberType:
@@ -39,7 +44,9 @@ def _encode(text, encoding):
     return str(text).encode("latin-1")
 
 
-class _PlainUnpickler(pickle.Unpickler):
+# The unpickler that is written in Python: the other makes room in its memo for any number that a
+# file names, which can be all of the memory.
+class _PlainUnpickler(pickle._Unpickler):
     def find_class(self, module, name):
         if (module, name) == ("_codecs", "encode"):
             return _encode
@@ -66,17 +73,35 @@ def load_plain_pickle(path: str | Path):
     Raises
     ------
     ValueError
-        If the file is missing, too large, not a pickle, or asks for anything else than plain data.
+        If the file is missing, too large, not a pickle, asks for anything else than plain data, or
+        holds more than `MAX_ITEMS` items or lists deeper than `MAX_DEPTH`.
     """
     path = Path(path)
     try:
         with path.open("rb") as file:
             size = path.stat().st_size
             if size <= MAX_BYTES:
-                return _PlainUnpickler(file, encoding="latin-1").load()
+                data = _PlainUnpickler(file, encoding="latin-1").load()
+                _check_extent(data)
+                return data
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}") from error
     except Exception as error:  # a broken pickle can raise nearly anything
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: not a pickle of plain data: {reason}") from error
+        raise ValueError(f"{path}: not a pickle of plain data: {reason(error)}") from error
     raise ValueError(f"{path}: its {size} bytes are more than the limit of {MAX_BYTES}")
+
+
+def _check_extent(data) -> None:
+    """Raise ValueError for more items or depth than the limits; a list in itself is too deep."""
+    level, items = [data], 0
+    for _ in range(MAX_DEPTH + 1):
+        below = []
+        for each in level:
+            if isinstance(each, list | tuple | dict):
+                items += len(each)
+                if items > MAX_ITEMS:
+                    raise ValueError(f"holds more than {MAX_ITEMS} items")
+                below += each.values() if isinstance(each, dict) else each
+        level = below
+    if level:
+        raise ValueError(f"holds lists more than {MAX_DEPTH} deep")

@@ -91,3 +91,25 @@ def test_missing_file_folder_and_size(tmp_path, monkeypatch):
     monkeypatch.setattr(pickles, "MAX_BYTES", 10)
     with pytest.raises(ValueError, match="more than the limit of 10"):
         load_plain_pickle(path)
+
+
+def test_depth_and_number_of_items(tmp_path):
+    loop = []
+    loop.append(loop)
+    wide = [0] * 1000
+    for _ in range(3):
+        wide = [wide] * 1000  # 10^12 items in a small file
+    deep = tmp_path / "deep.pickle"
+    deep.write_bytes(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
+    with pytest.raises(ValueError, match="lists more than 8 deep"):
+        load_plain_pickle(deep)
+    with pytest.raises(ValueError, match="lists more than 8 deep"):
+        load_plain_pickle(write(tmp_path, loop))
+    with pytest.raises(ValueError, match="more than 10000000 items"):
+        load_plain_pickle(write(tmp_path, wide))
+
+
+def test_a_number_in_the_file_does_not_take_the_memory(tmp_path):
+    path = tmp_path / "memo.pickle"
+    path.write_bytes(b"\x80\x02]r\xff\xff\xff\xff.")
+    assert load_plain_pickle(path) == []

@@ -1,0 +1,18 @@
+"""2,000 spoilt files in each test run; ``python tests/fuzz.py 100000 7`` tries more."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from fuzz import KINDS, fuzz
+
+
+def test_spoilt_files_are_read_or_refused_in_one_line(tmp_path, capsys):
+    counts = fuzz(2000, 0, tmp_path)
+    with capsys.disabled():
+        print(f"\n{counts}")
+    assert counts["cases"] == 2000
+    for kind in KINDS:
+        assert counts[f"{kind} refused"] > 10
+        assert counts[f"{kind} read"] > 10
