@@ -46,6 +46,16 @@ SONGS = SEQUENCES | {
     "kl_anneal": 20,
     "any_key": True,
 }
+# Pieces of minutes: cut into windows, with the memory carried from each to the next.
+PIECES = SONGS | {
+    "epochs": 180,
+    "seq_length": 128,
+    "carry_state": True,
+    "kl_anneal": 12,
+}
+FRAMES = TRAINING | {"epochs": 60, "patience": 10}
+PIANO = LSTM_BELOW_2_MB | {"dropout": 0.2}
+PIANO_PIECES = PIECES | {"epochs": 60, "kl_anneal": 6, "any_key": False}
 
 
 def _row(model, corpus, options, **training):
@@ -87,7 +97,17 @@ EXPERIMENTS = {
         _row("vae-lstm", "jsb-original", STANDARD, **SHORTER | {"kl_anneal": 0}),
         _row("vae-lstm", "jsb-original", LSTM | {"prior": "standard"}, **SEQUENCES),
     ],
-    "literature": [_row("vae-lstm", "jsb-bl", LSTM | {"dropout": 0.2}, **SONGS)],
+    "literature": [
+        _row("vae-lstm", "jsb-bl", LSTM | {"dropout": 0.2}, **SONGS),
+        _row("vae-lstm", "piano-midi-bl", LSTM | {"dropout": 0.2}, **PIECES),
+    ],
+    # Each model with its plain twin, on piano music.
+    "piano": [
+        _row("vae", "piano-midi", VAE, **FRAMES),
+        _row("cl-vae", "piano-midi", CL_VAE, **FRAMES, class_weight=0.03),
+        _row("vae-lstm", "piano-midi", PIANO, **PIANO_PIECES),
+        _row("cl-vae-lstm", "piano-midi", PIANO | CLASSIFIER, **PIANO_PIECES),
+    ],
     # What chapters 5 and 6 load.
     "book": [
         _row("vae-lstm", "jsb", STANDARD, **SHORTER),

@@ -1,5 +1,12 @@
-"""Read MusicXML, plain or compressed, by music21, and nothing that would harm."""
+"""Read MusicXML, plain or compressed, by music21.
 
+There are many numbers in a score that make music21 work for hours or fill the memory, so each file
+is read in a process of its own, which is ended when it takes too long or too much.
+"""
+
+import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from fractions import Fraction
@@ -14,8 +21,8 @@ from cvae.paths import check_file, reason
 
 __all__ = ["Note", "notes_of", "read_musicxml"]
 
-MAX_REPEATS = 8
-"""Most times that a passage may be played; a score that goes on for ever would be one line."""
+MAX_SECONDS, MAX_MEMORY = 90, 3 * 2**30
+"""Most time, and bytes of memory (not on Windows), that the reading of a file may take."""
 
 
 class Note(NamedTuple):
@@ -55,41 +62,48 @@ def read_musicxml(path: str | Path) -> Score:
     ------
     ValueError
         One line that names the file: if it is missing, empty, larger than `MAX_BYTES` (unpacked),
-        no MusicXML by parts, or declares entities; or if music21 cannot read it or its repeats.
+        no MusicXML by parts, or declares entities; if music21 cannot read it or its repeats; or if
+        that takes more than `MAX_SECONDS` or `MAX_MEMORY`.
     """
+    check_file(Path(path), MAX_BYTES)
+    command = [sys.executable, "-W", "ignore", "-m", __name__, str(path)]
+    try:
+        reader = subprocess.run(command, capture_output=True, timeout=MAX_SECONDS, check=False)
+        answer = json.loads(reader.stdout)
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"{path}: could not be read within {MAX_SECONDS} s") from None
+    except json.JSONDecodeError:
+        raise ValueError(f"{path}: could not be read, perhaps for want of memory") from None
+    if "error" in answer:
+        raise ValueError(f"{path}: not MusicXML that can be read ({answer['error']})")
+    pitch, start, end = np.array(answer["notes"], float).reshape(-1, 3).T
+    return Score(pitch.astype(int), start, end, answer["length"], answer["signature"])
+
+
+def _read(path: Path) -> dict:
+    """What a `Score` is made of, as JSON can say it."""
     import defusedxml.ElementTree
     from music21.musicxml.xmlToM21 import MusicXMLImporter
 
-    path = Path(path)
-    try:
-        root = defusedxml.ElementTree.fromstring(_text(path))
-        if root.tag != "score-partwise":
-            raise ValueError(f"its root is <{root.tag}>, not <score-partwise>")
-        _check_repeats(root)
-        score = MusicXMLImporter().xmlRootToScore(root).expandRepeats()
-        notes = list(notes_of(score))
-        signatures = score.parts[0].flatten().getElementsByClass("KeySignature") if notes else ()
-        spans = [
-            (float(each.offset), Key(7 * each.sharps % 12, "major").name)
-            for each in signatures
-            if each.sharps is not None  # of accidentals that no key has
-        ]
-        length = float(max((note.end for note in notes), default=0))
-    except Exception as error:  # music21 raises nearly anything on a broken file
-        what = reason(error).removeprefix(f"{path}: ")
-        raise ValueError(f"{path}: not MusicXML that can be read ({what})") from None
-    return Score(
-        np.array([note.pitch for note in notes], int),
-        np.array([note.start for note in notes], float),
-        np.array([note.end for note in notes], float),
-        length,
-        longest_signature(spans, length),
-    )
+    root = defusedxml.ElementTree.fromstring(_text(path))
+    if root.tag != "score-partwise":
+        raise ValueError(f"its root is <{root.tag}>, not <score-partwise>")
+    importer = MusicXMLImporter()
+    importer.xmlRootToScore(root, importer.stream)
+    score = importer.stream.expandRepeats()
+    notes = [(note.pitch, float(note.start), float(note.end)) for note in notes_of(score)]
+    signatures = score.parts[0].flatten().getElementsByClass("KeySignature") if notes else ()
+    spans = [
+        (float(each.offset), Key(7 * each.sharps % 12, "major").name)
+        for each in signatures
+        if each.sharps is not None  # of accidentals that no key has
+    ]
+    length = max((end for _, _, end in notes), default=0.0)
+    return {"notes": notes, "length": length, "signature": longest_signature(spans, length)}
 
 
 def _text(path: Path) -> bytes:
     """The XML of a file; of a compressed one, what its container names, unless it is too large."""
-    check_file(path, MAX_BYTES)
     if path.suffix.lower() != ".mxl":
         return path.read_bytes()
     import defusedxml.ElementTree
@@ -110,15 +124,20 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     return data
 
 
-def _check_repeats(root) -> None:
-    """Raise ValueError for repeats that would make a short file endless."""
-    for part in root.iter("part"):
-        is_open = False
-        for repeat in part.iter("repeat"):
-            times = repeat.get("times", "2")
-            if not times.isdigit() or int(times) > MAX_REPEATS:
-                raise ValueError(f"a passage to be played {times} times, more than {MAX_REPEATS}")
-            forward = repeat.get("direction") == "forward"
-            if forward and is_open:
-                raise ValueError("a repeat within a repeat")
-            is_open = forward
+def _main(path: str) -> None:
+    """Print what was read, or why it could not be, as JSON."""
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    except ImportError:
+        pass
+    try:
+        answer = _read(Path(path))
+    except Exception as error:  # music21 raises nearly anything on a broken file
+        answer = {"error": reason(error)}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])

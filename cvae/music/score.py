@@ -64,12 +64,14 @@ class Score(NamedTuple):
         Raises
         ------
         ValueError
-            For a step out of range, notes outside 21 to 108, no notes and no length, or more than
-            `MAX_STEPS` steps.
+            For a step out of range, notes outside 21 to 108 or out of time, no notes and no length,
+            or more than `MAX_STEPS` steps.
         """
         check_step(step)
         if not self.length:
             raise ValueError("no notes (drums are not read)")
+        if not np.all((self.start >= 0) & (self.end >= self.start)):
+            raise ValueError("notes that begin before the beginning, or end before they begin")
         outside = self.pitch[(self.pitch < LOWEST) | (self.pitch > HIGHEST)]
         if outside.size:
             raise ValueError(
