@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help venv test book lab execute bench lint lock clean
+.PHONY: help venv test book lab execute samples bench lint lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -32,8 +32,8 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 # The notebooks' references are made on the CPU; a GPU's figures differ in their last digits.
-test execute bench: export CUDA_VISIBLE_DEVICES := -1
-test execute bench: export TF_CPP_MIN_LOG_LEVEL := 3
+test execute samples bench: export CUDA_VISIBLE_DEVICES := -1
+test execute samples bench: export TF_CPP_MIN_LOG_LEVEL := 3
 
 test: $(READY) ## unit tests, then every notebook against its stored outputs
 	$(BIN)/python -m pytest --nbval --quiet --durations=5
@@ -48,6 +48,9 @@ lab: $(READY) ## JupyterLab on the book
 
 execute: $(READY) ## re-run the notebooks in place (NB="book/a.ipynb ..." for some)
 	$(BIN)/python book/execute.py $(NB)
+
+samples: $(READY) ## the gallery, data/samples, from the published models
+	$(BIN)/python -m cvae.gallery
 
 bench: $(READY) ## speed of training and sampling
 	@$(BIN)/python tests/bench.py

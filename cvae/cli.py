@@ -4,9 +4,7 @@ A user's mistake ends in one line on standard error and exit status 2; nothing i
 TensorFlow is imported only by the commands that need it.
 """
 
-import argparse
 import dataclasses
-import inspect
 import json
 import os
 import sys
@@ -14,42 +12,22 @@ from pathlib import Path
 
 import numpy as np
 
+from cvae.arguments import CHOICES, READING, parse
 from cvae.music import corpus_statistics, load_corpus, parse_key
-from cvae.music.corpora import CORPORA, FILES, SPLITS
-from cvae.music.files import KEYS_FROM, Reading, read_song
+from cvae.music.corpora import FILES, SPLITS
+from cvae.music.files import Reading, read_song
 from cvae.quiet import import_tensorflow
 
 __all__ = ["main"]
 
-READING = {
-    "step": {"type": float, "metavar": "QUARTERS", "help": "steps of so many quarter notes"},
-    "pedal": {"nargs": 0, "help": "notes sound on while the pedal of a MIDI file is down"},
-    "key_from": {"choices": KEYS_FROM, "help": "keys: of the key signatures or by analysis"},
-}
-CHOICES = {"model": "cl-vae", "corpus": "jsb", "key_classes": "relative-major"}
-
-# The original code's spellings; `-` and `_` are the same in any option.
-ORIGINAL_SPELLINGS = {
-    "--num-epochs": "--epochs",
-    "--original-dim": "--pitches",
-    "--intermediate-dim": "--hidden-dim",
-    "--intermediate-class-dim": "--hidden-class-dim",
-    "--train-file": "--corpus",
-    "--do-log": "--log",
-    "--infer-w": "--infer-key",
-    "--model-file": "--run",
-    "-c": "--seed-key",
-    "-i": "--run",
-}
-
 
 def main(arguments=None):
     """Run the command; returns the exit status (0, 1 if training diverged, 2 for bad input)."""
-    arguments = [_modern(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
         if {"train", "sample", "evaluate", "reproduce"} & set(arguments[:1]):
             import_tensorflow()
-        parsed = _parser(arguments).parse_args(arguments)
+        parsed = parse(arguments, globals(), __doc__.splitlines()[0])
         _check_not_empty(vars(parsed) | vars(parsed).get("options", {}))
         return parsed.command(parsed) or 0
     except BrokenPipeError:  # the reader of our output has seen enough
@@ -131,17 +109,12 @@ def train(args):
 def sample(args):
     """`cvae sample`: MIDI and audio files."""
     from cvae.models.checks import check_seed, check_sizes
-    from cvae.music.audio import render
-    from cvae.music.audio import write as write_audio
-    from cvae.music.midi import FASTEST, SLOWEST, write_midi
     from cvae.runs import load_run
 
     run = load_run(args.run or args.name, args.model_dir)
-    name = Path(args.name).name
     check_sizes(n=args.n, t=args.t, seed_steps=args.seed_steps)
     check_seed(args.seed)
-    if not SLOWEST <= args.bpm <= FASTEST:
-        raise ValueError(f"bpm: got {args.bpm}, must be from {SLOWEST} to {FASTEST}")
+    files = _files(Path(args.name).name, args)
     if args.then_key and not args.key:
         raise ValueError(f"--then-key: got {args.then_key!r}, needs --key for the first half")
     key = run.key_index(args.key) if args.key else None
@@ -154,19 +127,13 @@ def sample(args):
             raise ValueError("--seed-key: chooses songs of a corpus, got also --seed-file")
         seeds = [read_song(Path(args.seed_file), Reading(run.step)).roll]
     else:
-        seeds = _seeds(run, args)
+        seeds = [song.roll for song in _songs(run.corpus(args.corpus), args)]
     if min(map(len, seeds)) < args.seed_steps:
         raise ValueError(
             f"--seed-steps: got {args.seed_steps}, a seed has {min(map(len, seeds))} steps"
         )
     seed_roll = np.stack([roll[: args.seed_steps] for roll in seeds])
     seed_roll = np.broadcast_to(seed_roll, (args.n, *seed_roll.shape[1:]))
-    names = [Path(args.sample_dir) / f"{name}_{i}" for i in range(args.n)]
-    suffixes = ("mid",) if args.audio == "none" else ("mid", args.audio)
-    files = [[Path(f"{path}.{suffix}") for suffix in suffixes] for path in names]
-    there = [path for paths in files for path in paths if path.exists()]
-    if there and not args.overwrite:
-        raise ValueError(f"{there[0]}: exists; choose --overwrite or another --sample-dir")
     rolls = run.model.generate(
         seed_roll,
         args.t,
@@ -177,17 +144,27 @@ def sample(args):
         temperature=args.temperature,
         seed=args.seed,
     )
-    Path(args.sample_dir).mkdir(parents=True, exist_ok=True)
-    for (midi, *sound), roll in zip(files, rolls, strict=True):
-        write_midi(roll, midi, bpm=args.bpm, step=run.step)
-        for path in sound:
-            write_audio(path, render(roll, bpm=args.bpm, step=run.step))
-        print(midi)
+    _write(rolls, files, args.bpm, run.step)
 
 
-def _seeds(run, args):
-    """Rolls of songs of the corpus, drawn by the seed."""
-    corpus = run.corpus(args.corpus)
+def corpus_excerpt(args):
+    """`cvae corpus excerpt`: MIDI and audio files of the music itself."""
+    for option, least in {"-n": 1, "-t": 1, "--skip": 0, "--seed": 0}.items():
+        value = getattr(args, option.strip("-"))
+        if value < least:
+            raise ValueError(f"{option}: got {value}, must be at least {least}")
+    corpus = load_corpus(args.name, **getattr(args, "options", {}))
+    songs = _songs(corpus, args)
+    shortest = min(len(song.roll) for song in songs)
+    if shortest < args.skip + args.t:
+        raise ValueError(f"-t: got {args.t} after {args.skip}, a song has {shortest} steps")
+    files = _files(Path(args.name).stem, args)
+    rolls = [song.roll[args.skip : args.skip + args.t] for song in songs]
+    _write(rolls, files, args.bpm, corpus.step)
+
+
+def _songs(corpus, args):
+    """Songs of a split, drawn by the seed."""
     songs = corpus.split(args.split)
     if args.seed_key:
         asked = parse_key(args.seed_key)
@@ -196,7 +173,36 @@ def _seeds(run, args):
         if not songs:
             raise ValueError(f"--seed-key: no song of the split {args.split} is in {args.seed_key}")
     chosen = np.random.default_rng(args.seed).integers(len(songs), size=args.n)
-    return [songs[i].roll for i in chosen]
+    return [songs[i] for i in chosen]
+
+
+def _files(name, args):
+    """Paths of the files of each sample, MIDI first; ValueError if one is there already."""
+    from cvae.music.midi import FASTEST, SLOWEST
+
+    if not SLOWEST <= args.bpm <= FASTEST:
+        raise ValueError(f"bpm: got {args.bpm}, must be from {SLOWEST} to {FASTEST}")
+    suffixes = ("mid",) if args.audio == "none" else ("mid", args.audio)
+    names = [Path(args.sample_dir) / f"{name}_{i}" for i in range(args.n)]
+    files = [[Path(f"{path}.{suffix}") for suffix in suffixes] for path in names]
+    there = [path for paths in files for path in paths if path.exists()]
+    if there and not args.overwrite:
+        raise ValueError(f"{there[0]}: exists; choose --overwrite or another --sample-dir")
+    return files
+
+
+def _write(rolls, files, bpm, step):
+    """Write samples as MIDI and sound, and print the paths of the former."""
+    from cvae.music.audio import render
+    from cvae.music.audio import write as write_audio
+    from cvae.music.midi import write_midi
+
+    for (midi, *sound), roll in zip(files, rolls, strict=True):
+        midi.parent.mkdir(parents=True, exist_ok=True)
+        write_midi(roll, midi, bpm=bpm, step=step)
+        for path in sound:
+            write_audio(path, render(roll, bpm=bpm, step=step))
+        print(midi)
 
 
 def evaluate(args):
@@ -268,182 +274,6 @@ def _text(value):
     if isinstance(value, float):
         return f"{value:.3f}"
     return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        print(f"{self.prog}: error: {message}", file=sys.stderr)
-        sys.exit(2)
-
-
-class _Given(argparse.Action):
-    """Collects the options that were given, so that each default stands in one place only."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        value = True if self.nargs == 0 else values
-        namespace.options = {**getattr(namespace, "options", {}), self.dest: value}
-
-
-def _modern(word):
-    name, equals, value = word.partition("=")
-    if not name.startswith("--"):
-        return ORIGINAL_SPELLINGS.get(word, word)
-    name = name.replace("_", "-")
-    return ORIGINAL_SPELLINGS.get(name, name) + equals + value
-
-
-def _parser(arguments):
-    parser = _Parser(prog="cvae", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
-    formatter = argparse.ArgumentDefaultsHelpFormatter
-
-    def command(function, name, within=commands):
-        added = within.add_parser(name, help=function.__doc__, formatter_class=formatter)
-        added.set_defaults(command=function)
-        return added
-
-    p = command(train, "train")
-    if "train" in arguments[:1]:  # its options come from modules that import TensorFlow
-        _add_train(p)
-    _add_sample(command(sample, "sample"))
-    p = command(evaluate, "evaluate")
-    p.add_argument("name", help="a run, or the path of one")
-    p.add_argument("--model-dir", default="runs", help="where the runs are")
-    p.add_argument("--corpus", help="score it on this corpus instead of the run's own")
-    p.add_argument("--split", default="test", help="train, valid or test")
-    p.add_argument("--seed", type=int, default=0, help="of the posterior samples")
-    p.add_argument("--draws", type=int, default=10, help="posterior samples of the bound")
-    p.add_argument("--iw-samples", type=int, default=64, help="of the importance-weighted bound")
-    p.add_argument("--samples", type=int, default=500, help="generated, for their statistics")
-    p.add_argument("--json", action="store_true", help="print one JSON object")
-    p = command(reproduce, "reproduce")
-    p.add_argument("--only", help="one experiment")
-    p.add_argument("--model-dir", default="runs", help="where the runs go")
-    p.add_argument("--quick", action="store_true", help="two epochs each, to see that it works")
-    p.add_argument("--jobs", type=int, default=1, help="runs side by side")
-    corpus = commands.add_parser("corpus", help="build or describe a corpus")
-    corpus = corpus.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
-    p = command(corpus_build, "build", corpus)
-    p.add_argument("name", choices=["jsb"], help="the corpus")
-    p = command(corpus_fetch, "fetch", corpus)
-    p.add_argument("name", choices=[*FILES, "all"], help="the corpus")
-    p = command(corpus_info, "info", corpus)
-    p.add_argument("name", help="a corpus, or the path of a folder or file of music, or a pickle")
-    _add_reading(p)
-    p.add_argument("--json", action="store_true", help="print one JSON object")
-    return parser
-
-
-def _add_train(p):
-    p.add_argument("name", help="of the run: a new folder in --model-dir")
-    helps = {
-        "model": "vae, cl-vae, vae-lstm or cl-vae-lstm",
-        "corpus": f"{', '.join(CORPORA)}, or the path of a folder or file of music, or a pickle",
-        "key_classes": "relative-major (a minor key goes by its relative major) or major-minor",
-    }
-    for name, default in CHOICES.items():
-        flag = f"--{name.replace('_', '-')}"
-        text = f"{helps[name]} (default: {default})"
-        p.add_argument(flag, dest=name, action=_Given, default=argparse.SUPPRESS, help=text)
-    _add_reading(p)
-    p.add_argument("--model-dir", default="runs", help="where the runs are")
-    p.add_argument("--overwrite", action="store_true", help="replace an existing run")
-    p.add_argument("--resume", action="store_true", help="go on with an interrupted run")
-    p.add_argument("--log", action="store_true", help="write logs for TensorBoard (not installed)")
-    p.add_argument(
-        "--log-dir", default=argparse.SUPPRESS, help="write them to a folder in this one"
-    )
-    p.set_defaults(log_dir=None)
-    from cvae.models import MODELS
-    from cvae.runs import model_options
-    from cvae.training import TrainingConfig
-
-    settings = dataclasses.asdict(TrainingConfig())
-    for kind in MODELS:
-        settings = model_options(kind) | settings
-    settings.pop("classes")
-    meaning = {}
-    for documented in (*MODELS.values(), TrainingConfig):
-        meaning |= _parameters(documented)
-    for name, default in settings.items():
-        how = {"type": type(default), "metavar": type(default).__name__.upper()}
-        if isinstance(default, bool):
-            how = {"nargs": 0}
-        if name == "seq_length":
-            how = {"type": lambda text: int(text) if text.isdigit() else text, "metavar": "STEPS"}
-        p.add_argument(
-            f"--{name.replace('_', '-')}",
-            dest=name,
-            action=_Given,
-            default=argparse.SUPPRESS,
-            help=f"{meaning.get(name, '')} (default: {default})".replace("%", "%%").strip(),
-            **how,
-        )
-
-
-def _add_reading(p):
-    for name, how in READING.items():
-        how = how | {
-            "help": f"{how['help']} (of MIDI and MusicXML; default: {getattr(Reading(), name)})"
-        }
-        flag = f"--{name.replace('_', '-')}"
-        p.add_argument(flag, dest=name, action=_Given, default=argparse.SUPPRESS, **how)
-
-
-def _parameters(documented):
-    """Name -> meaning, from the Parameters section of a numpydoc docstring."""
-    section = inspect.getdoc(documented).partition("Parameters\n----------\n")[2]
-    meaning, names = {}, []
-    for line in section.splitlines():
-        if line.startswith("---"):
-            break
-        if line.startswith("    "):
-            meaning |= {n: f"{meaning.get(n, '')} {line.strip()}".strip() for n in names}
-        else:
-            names = [name.strip() for name in line.partition(" : ")[0].split(",")]
-    return meaning
-
-
-def _add_sample(p):
-    p.add_argument("name", help="a run, or the path of one; also names the files")
-    p.add_argument("--run", help="the run, where NAME only names the files")
-    p.add_argument("--model-dir", default="runs", help="where the runs are")
-    p.add_argument("-n", type=int, default=1, help="number of samples")
-    p.add_argument("-t", type=int, default=32, help="steps of each")
-    which = p.add_mutually_exclusive_group()
-    which.add_argument("--key", help='for example "E- major"; inferred from the seed if not given')
-    which.add_argument("--infer-key", action="store_true", help="infer it, as by default")
-    p.add_argument("--then-key", help="key of the second half, after --key")
-    p.add_argument("--certainty", type=float, help="of the key, 0 to 1 (by default the model's)")
-    p.add_argument("--w-from", default="mean", help="inferred w: mean, sample or discrete")
-    p.add_argument(
-        "--discrete-w",
-        dest="w_from",
-        action="store_const",
-        const="discrete",
-        default=argparse.SUPPRESS,
-        help="the same as --w-from discrete",
-    )
-    p.add_argument("--temperature", type=float, default=1.0, help="below 1: tamer, above: wilder")
-    p.add_argument("--z-from", default="prior", help="prior, or posterior (the original's)")
-    p.add_argument(
-        "--use-z-prior",
-        dest="z_from",
-        action="store_const",
-        const="prior",
-        default=argparse.SUPPRESS,
-        help="the same as --z-from prior",
-    )
-    p.add_argument("--corpus", help="take seeds from this corpus instead of the run's own")
-    p.add_argument("--split", default="test", help="take seeds from its train, valid or test")
-    p.add_argument("--seed-key", help="take seeds that are in this key (original: -c)")
-    p.add_argument("--seed-file", help="take the seed from a MIDI or MusicXML file")
-    p.add_argument("--seed-steps", type=int, default=16, help="steps of the seed to read")
-    p.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples")
-    p.add_argument("--sample-dir", default="samples", help="where the files go")
-    p.add_argument("--audio", default="mp3", choices=["mp3", "wav", "none"], help="beside MIDI")
-    p.add_argument("--bpm", type=float, default=90, help="quarter notes a minute")
-    p.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 if __name__ == "__main__":

@@ -60,8 +60,15 @@ QUANTITIES = {
 }
 
 
+STEP_NAMES = {0.25: "sixteenth note", 0.5: "eighth note", 1.0: "quarter note", 2.0: "half note"}
+
+
 def plot_roll(
-    roll: np.ndarray, key: str | None = None, ax: Axes | None = None, title: str | None = None
+    roll: np.ndarray,
+    key: str | None = None,
+    ax: Axes | None = None,
+    title: str | None = None,
+    step: float = 1.0,
 ) -> Axes:
     """Piano roll: a bar for each note, steps running of a pitch joined.
 
@@ -73,6 +80,8 @@ def plot_roll(
         A key: notes outside its scale are then drawn in another colour, and hatched.
     ax : Axes, optional
     title : str, optional
+    step : float
+        In quarter notes, for the label of the axis.
 
     Returns
     -------
@@ -98,7 +107,9 @@ def plot_roll(
     for shaded in range(low - 1, high + 2):
         if shaded % 12 in BLACK_KEYS:
             ax.axhspan(shaded - 0.5, shaded + 0.5, color="0.94", linewidth=0, zorder=0)
-    ax.set(xlim=(0, max(len(roll), 1)), ylim=(low - 1.5, high + 1.5), xlabel="step (quarter note)")
+    ax.set(xlim=(0, max(len(roll), 1)), ylim=(low - 1.5, high + 1.5))
+    length_of_step = STEP_NAMES.get(step, f"{step:g} quarter notes")
+    ax.set_xlabel(f"step ({length_of_step})")
     labelled = _labelled_pitches(low, high)
     ax.set_yticks(labelled, [f"{NOTE_NAMES[p % 12]}{p // 12 - 1}" for p in labelled])
     ax.set_ylabel("pitch")

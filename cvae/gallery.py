@@ -1,0 +1,148 @@
+"""The gallery: short samples of each model beside the music itself, made by commands.
+
+``make samples`` runs the commands and writes into ``data/samples`` what the book's page shows: the
+MIDI files that they make, their sound, and ``gallery.json`` with the statistics of each. A row is
+the first sample of its command with the seed 0: none was chosen by ear.
+"""
+
+import contextlib
+import json
+import shlex
+import sys
+from typing import NamedTuple
+
+from cvae import cli
+from cvae.music import note_repetition, pitch_in_scale_rate, polyphony, scale_consistency
+from cvae.music.audio import Player, render, write
+from cvae.music.midi import read_midi
+from cvae.paths import data_folder, write_atomically
+
+__all__ = ["CORPORA", "ROWS", "build", "gallery", "show"]
+
+SAMPLE_RATE = 16000
+"""Hz, so that a page with all of them stays small."""
+
+BPM = 120
+
+
+class _Corpus(NamedTuple):
+    """Key of the song that is continued, steps of a sample, and a step in quarter notes."""
+
+    key: str
+    steps: int
+    step: float
+
+
+CORPORA = {"jsb": _Corpus("G major", 32, 1.0), "piano-midi": _Corpus("E- major", 64, 0.5)}
+"""Of each corpus, the song that all its rows continue: the first that the seed 0 draws."""
+
+ROWS = {
+    "jsb-data": ("Bach himself", "corpus excerpt jsb"),
+    "jsb-vae": ("VAE", "sample jsb-vae"),
+    "jsb-cl-vae": ("Classifying VAE, key inferred", "sample jsb-cl-vae"),
+    "jsb-cl-vae-given": ("Classifying VAE, key given", "sample jsb-cl-vae"),
+    "jsb-vae-lstm-standard": ("VAE+LSTM, standard prior", "sample jsb-vae-lstm-standard"),
+    "jsb-cl-vae-lstm-standard": (
+        "Classifying VAE+LSTM, standard prior, key inferred",
+        "sample jsb-cl-vae-lstm-standard",
+    ),
+    "jsb-vae-lstm": ("VAE+LSTM, LSTM prior", "sample jsb-vae-lstm"),
+    "jsb-cl-vae-lstm": (
+        "Classifying VAE+LSTM, LSTM prior, key inferred",
+        "sample jsb-cl-vae-lstm",
+    ),
+    "jsb-cl-vae-lstm-given": (
+        "Classifying VAE+LSTM, LSTM prior, key given",
+        "sample jsb-cl-vae-lstm",
+    ),
+    "piano-midi-data": ("The piece itself", "corpus excerpt piano-midi"),
+    "piano-midi-vae": ("VAE", "sample piano-midi-vae"),
+    "piano-midi-cl-vae": ("Classifying VAE, key inferred", "sample piano-midi-cl-vae"),
+    "piano-midi-cl-vae-given": ("Classifying VAE, key given", "sample piano-midi-cl-vae"),
+    "piano-midi-vae-lstm": ("VAE+LSTM, LSTM prior", "sample piano-midi-vae-lstm"),
+    "piano-midi-cl-vae-lstm": (
+        "Classifying VAE+LSTM, LSTM prior, key inferred",
+        "sample piano-midi-cl-vae-lstm",
+    ),
+    "piano-midi-cl-vae-lstm-given": (
+        "Classifying VAE+LSTM, LSTM prior, key given",
+        "sample piano-midi-cl-vae-lstm",
+    ),
+}
+"""Name of each row: what it is, and the command that makes it, without its options."""
+
+
+def command(name: str) -> str:
+    """The whole command that makes a row."""
+    _, start = ROWS[name]
+    corpus = CORPORA[_corpus(name)]
+    verb, _, run = start.rpartition(" ")
+    if verb == "sample":  # the row names the file, --run the model
+        start = f"sample {name} --run {run}"
+    key = f' --key "{corpus.key}"' if name.endswith("-given") else ""
+    songs = f'-t {corpus.steps} --seed-key "{corpus.key}" --seed 0'
+    return (
+        f"cvae {start}{key} {songs} --bpm {BPM} --audio none --overwrite --sample-dir data/samples"
+    )
+
+
+def build() -> None:
+    """Make all rows; `data/samples` is written anew."""
+    folder = data_folder() / "samples"
+    folder.mkdir(exist_ok=True)
+    rows = {}
+    for name, (title, start) in ROWS.items():
+        with contextlib.chdir(data_folder().parent):
+            status = cli.main(shlex.split(command(name))[1:])
+        if status:
+            sys.exit(status)
+        made = folder / f"{start.split()[-1] if 'excerpt' in start else name}_0.mid"
+        midi = made.rename(folder / f"{name}.mid")
+        corpus = CORPORA[_corpus(name)]
+        roll = read_midi(midi, corpus.step)
+        sound = render(roll, bpm=BPM, step=corpus.step, sample_rate=SAMPLE_RATE)
+        write(midi.with_suffix(".mp3"), sound, SAMPLE_RATE)
+        rows[name] = {
+            "title": title,
+            "command": command(name),
+            "key": corpus.key,
+            "step": corpus.step,
+            "steps": len(roll),
+            "seconds": round(len(sound) / SAMPLE_RATE, 1),
+            "pitch_in_scale_rate": pitch_in_scale_rate(roll, corpus.key),
+            "scale_consistency": scale_consistency(roll),
+            "polyphony": polyphony(roll),
+            "note_repetition": note_repetition(roll),
+        }
+    write_atomically(folder / "gallery.json", (json.dumps(rows, indent=1) + "\n").encode())
+
+
+def gallery() -> dict[str, dict]:
+    """What `build` has stored of each row."""
+    return json.loads((data_folder() / "samples" / "gallery.json").read_text("utf-8"))
+
+
+def show(name: str) -> Player:
+    """Draw a row as a piano roll, its key's scale in another colour than the rest; and its player.
+
+    Parameters
+    ----------
+    name : str
+        One of `ROWS`.
+    """
+    from matplotlib import pyplot as plt
+
+    from cvae.plots import plot_roll
+
+    row, path = gallery()[name], data_folder() / "samples" / name
+    plot_roll(read_midi(path.with_suffix(".mid"), row["step"]), row["key"], step=row["step"])
+    plt.show()
+    return Player(row["title"], row["seconds"], path.with_suffix(".mp3").read_bytes())
+
+
+def _corpus(name: str) -> str:
+    return next(corpus for corpus in CORPORA if name.startswith(corpus))
+
+
+if __name__ == "__main__":
+    build()
