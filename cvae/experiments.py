@@ -55,7 +55,7 @@ PIECES = SONGS | {
 }
 FRAMES = TRAINING | {"epochs": 20, "patience": 0, "cosine_decay": True}
 PIANO = LSTM_BELOW_2_MB | {"dropout": 0.2}
-PIANO_PIECES = PIECES | {"epochs": 60, "kl_anneal": 6, "any_key": False}
+PIANO_PIECES = PIECES | {"epochs": 40, "kl_anneal": 4, "any_key": False}
 
 
 def _row(model, corpus, options, **training):

@@ -18,7 +18,8 @@ import cvae
 from cvae.evaluation import SEED_STEPS, STEPS, continuations, evaluate, pieces, sample_statistics
 from cvae.experiments import CERTAINTIES, EXPERIMENTS, PUBLISHED, TWINS, seeds_of
 from cvae.models.checks import check_choice, check_sizes
-from cvae.music import load_corpus, pitch_in_scale_rate
+from cvae.music import corpus_statistics, load_corpus, pitch_in_scale_rate
+from cvae.music.corpora import CORPORA
 from cvae.paths import data_folder, write_atomically
 from cvae.progress import progress_bar
 from cvae.quiet import import_tensorflow
@@ -27,7 +28,7 @@ from cvae.training import TrainingConfig, fit
 
 __all__ = ["NAMES", "reproduce", "results", "summary"]
 
-NAMES = (*EXPERIMENTS, "samples", "in-key")
+NAMES = (*EXPERIMENTS, "samples", "in-key", "statistics")
 SPLITS = ("valid", "test")
 SAMPLES = 500
 SCORES = "scores.json"
@@ -40,7 +41,8 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
     Parameters
     ----------
     only : str, optional
-        One of `NAMES`: an experiment, or what is drawn from models of one, "samples" and "in-key".
+        One of `NAMES`: an experiment, what is drawn from models of one ("samples" and "in-key"),
+        or what the corpora hold ("statistics").
     folder : path
         Where the runs go. A run that is there is resumed, and neither trained nor scored again if
         that was done; delete its folder to start anew.
@@ -94,6 +96,8 @@ def _plan(name, folder, target, quick):
     """Calls that an experiment consists of: (function, *arguments)."""
     if name == "samples":
         return [(sample_rows, target / "models", quick)]
+    if name == "statistics":
+        return [(_statistics, corpus) for corpus in CORPORA]
     if name == "in-key":
         runs = _runs("twins", folder, quick)
         return [(_continued, i, *run, quick) for (i, *_), run in runs]
@@ -190,6 +194,10 @@ def sample_rows(models, quick=False):
                 row = {"split": split, "model": "cl-vae", "key": key, "certainty": certainty}
                 rows.append(row | statistics)
     return rows
+
+
+def _statistics(name):
+    return [corpus_statistics(load_corpus(name))]
 
 
 def _continued(i, folder, row, seed, quick=False):

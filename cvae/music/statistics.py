@@ -123,13 +123,16 @@ def corpus_statistics(corpus) -> dict:
     Returns
     -------
     dict
-        ``name``; ``keys`` (number of classes); then for each of ``train``, ``valid`` and ``test`` a
-        dict of ``songs``, ``steps``, ``silent_steps``, ``notes_per_step``, ``pitch_range`` (lowest
-        and highest MIDI number), ``in_scale`` (share of all notes in the scale of their song's
-        key), and for songs read from files ``analysis_agrees`` (share of the songs whose key has
-        the scale of the key that music21's analysis gives).
+        ``name``; ``keys`` (number of classes); ``by_key`` (songs in each); then for each of
+        ``train``, ``valid`` and ``test`` a dict of ``songs``, ``steps``, ``silent_steps``,
+        ``notes_per_step``, ``pitch_range`` (lowest and highest MIDI number), ``in_scale`` (share of
+        all notes in the scale of their song's key), and for songs read from files
+        ``analysis_agrees`` (share of the songs whose key has the scale of the key that music21's
+        analysis gives).
     """
-    report = {"name": corpus.name, "keys": len(corpus.keys)}
+    songs = [*corpus.train, *corpus.valid, *corpus.test]
+    by_key = {key: sum(song.key == key for song in songs) for key in corpus.keys}
+    report = {"name": corpus.name, "keys": len(corpus.keys), "by_key": by_key}
     for split in ("train", "valid", "test"):
         songs = corpus.split(split)
         roll = np.concatenate([song.roll for song in songs])

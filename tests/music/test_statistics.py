@@ -1,11 +1,13 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from cvae.music import statistics
-from cvae.music.corpora import load_corpus
+from cvae.music.corpora import Corpus, load_corpus
 from cvae.music.pianoroll import notes_to_roll
+from cvae.music.song import key_class
 
 # C major triad, its two upper notes again, silence, C sharp.
 ROLL = notes_to_roll([(60, 64, 67), (64, 67), (), (61,)])
@@ -95,6 +97,7 @@ def test_corpus_statistics():
     report = statistics.corpus_statistics(corpus)
     assert report["name"] == "jsb"
     assert report["keys"] == 10
+    assert list(report["by_key"]) == list(corpus.keys) and sum(report["by_key"].values()) == 330
     for split in ("train", "valid", "test"):
         songs = corpus.split(split)
         part = report[split]
@@ -106,6 +109,16 @@ def test_corpus_statistics():
         notes = [song.roll.sum() for song in songs]
         rates = [statistics.pitch_in_scale_rate(song.roll, song.key) for song in songs]
         assert part["in_scale"] == pytest.approx(np.average(rates, weights=notes))
+
+
+def test_agreement_of_key_and_analysis():
+    songs = load_corpus("jsb").test[:4]
+    named = [replace(song, analysis=key) for song, key in zip(songs, "CFGa", strict=True)]
+    corpus = Corpus("few", load_corpus("jsb").keys, tuple(named), songs, songs)
+    report = statistics.corpus_statistics(corpus)
+    right = [song.key == key_class(song.analysis) for song in named]
+    assert report["train"]["analysis_agrees"] == np.mean(right)
+    assert "analysis_agrees" not in report["valid"]
 
 
 def test_share_in_scale_of_the_original(original):
