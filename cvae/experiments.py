@@ -49,13 +49,13 @@ SONGS = SEQUENCES | {
 # Pieces of minutes: cut into windows, with the memory carried from each to the next.
 PIECES = SONGS | {
     "epochs": 180,
-    "seq_length": 64,
+    "seq_length": 128,
     "carry_state": True,
     "kl_anneal": 12,
 }
 FRAMES = TRAINING | {"epochs": 20, "patience": 0, "cosine_decay": True}
 PIANO = LSTM_BELOW_2_MB | {"dropout": 0.2}
-PIANO_PIECES = PIECES | {"epochs": 40, "kl_anneal": 4, "any_key": False}
+PIANO_PIECES = PIECES | {"epochs": 40, "seq_length": 64, "kl_anneal": 4, "any_key": False}
 
 
 def _row(model, corpus, options, **training):
