@@ -134,6 +134,55 @@ def test_corpus_info_in_words(cvae):
     assert "songs: 8," in out
 
 
+@pytest.fixture(scope="module")
+def own_music(place):
+    """Ten pieces of triads in eighths and a broken file."""
+    (place / "own").mkdir()
+    for i in range(10):
+        roll = np.zeros((12, 88), bool)
+        roll[:, np.array([0, 4, 7]) + 36 + i] = True
+        write_midi(roll, place / f"own/piece {i}.mid", step=0.5)
+    (place / "own/broken.mid").write_bytes(b"no")
+    return place
+
+
+def test_own_music_is_trained_on_sampled_and_scored(cvae, own_music, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(own_music / "cache"))
+    status, _, err = cvae(f"train own --corpus own --key-from analysis {' '.join(SMALL)}")
+    assert status == 0
+    assert err.splitlines()[0].startswith("skipped broken.mid: not a MIDI file")
+    assert err.splitlines()[1] == "read 10 of 11 files"
+    settings = json.loads((own_music / "runs/own/settings.json").read_text())
+    assert settings["corpus"] == str(own_music / "own")
+    assert (settings["step"], settings["reading"]["key_from"]) == (0.5, "analysis")
+    monkeypatch.chdir("/")  # the run knows where its music lies
+    line = "sample own --seed-steps 4 -t 6 --audio none --bpm 60"
+    folders = f"--model-dir {own_music / 'runs'} --sample-dir {own_music / 'o'}"
+    assert main(f"{line} {folders}".split()) == 0
+    assert read_midi(own_music / "o/own_0.mid", step=0.5).shape == (6, 88)
+    seed = own_music / "own/piece 3.mid"
+    assert main([*f"{line} {folders} --overwrite --seed-file".split(), str(seed)]) == 0
+
+
+def test_other_steps_by_option_and_only_for_files(cvae, own_music):
+    status, out, err = cvae("corpus info own --step 1 --json")
+    assert status == 0 and err.count("skipped") == 1
+    assert json.loads(out)["train"]["steps"] == 6 * json.loads(out)["train"]["songs"]
+    status, _, err = cvae("corpus info tiny.pickle --pedal")
+    assert status == 2 and "pedal" in err and err.count("\n") == 1
+
+
+def test_an_excerpt_is_the_music_itself(cvae, own_music):
+    line = "corpus excerpt own -t 8 --skip 2 -n 2 --sample-dir x"
+    status, out, _ = cvae(f"{line} --audio wav")
+    assert status == 0 and out.split() == ["x/own_0.mid", "x/own_1.mid"]
+    roll = read_midi(own_music / "x/own_0.mid", step=0.5)
+    assert roll.shape == (8, 88) and (roll.sum(axis=1) == 3).all()
+    assert (own_music / "x/own_1.wav").stat().st_size > 1000
+    assert "exists" in cvae(line)[2]
+    assert "12 steps" in cvae("corpus excerpt own -t 11 --skip 2 --sample-dir y")[2]
+
+
 def test_names_may_have_a_dot(cvae, place):
     cvae("sample run1 --run run1 --seed-steps 1 -t 4 -n 2 --sample-dir f --audio none")
     assert (
@@ -263,6 +312,17 @@ BAD = {
     "evaluate run1 --corpus jsb": "keys that the model lacks",
     "evaluate tiny.pickle": "tiny.pickle",
     "corpus info nowhere": "nowhere",
+    "corpus info tiny.pickle --step 1": "not read from MIDI",
+    "corpus info own --step 9": "step: got 9.0, must be from 0.0625 to 4",
+    "corpus info own --key-from ear": "ear",
+    "corpus info own/broken.mid": "broken.mid: not a MIDI file",
+    "corpus info runs": "holds no file of music",
+    "corpus excerpt tiny.pickle -t 0": "-t",
+    "corpus excerpt tiny.pickle --skip -1": "--skip",
+    "corpus excerpt tiny.pickle -t 2 --skip 2 --seed-key G": "G",
+    "corpus excerpt tiny.pickle -t 90": "90",
+    "train run2 --corpus tiny.pickle --step 1": "step",
+    "train run1 --resume --step 1": "step",
     "corpus build nowhere": "nowhere",
     "reproduce --only everything": "everything",
     "dance": "dance",
@@ -270,7 +330,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("line", BAD)
-def test_bad_input_is_one_line_and_status_2(cvae, place, line):
+def test_bad_input_is_one_line_and_status_2(cvae, own_music, place, line):
     before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
     status, out, err = cvae(line)
     assert status == 2, out
