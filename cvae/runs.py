@@ -130,11 +130,17 @@ class Run:
         Raises
         ------
         ValueError
-            If the folder holds a run already, or an option is wrong.
+            If the folder holds a run already, an option is wrong, or there are no keys to tell
+            apart.
         """
         folder = Path(folder)
         if not overwrite and any((folder / name).exists() for name in (SETTINGS, WEIGHTS, STATE)):
             raise ValueError(f"{folder}: holds a run already; choose --overwrite or --resume")
+        if len(corpus.keys) == 1 and "classes" in model_options(kind):
+            raise ValueError(
+                f"model: got {kind!r}, which tells keys apart, but all songs of the corpus are in "
+                f"{corpus.keys[0]}; choose vae or vae-lstm"
+            )
         model = build_model(kind, len(corpus.keys), **options)
         # Written in full: a default that changes later must not change this model.
         options = model_options(kind) | options

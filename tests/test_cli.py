@@ -322,6 +322,7 @@ BAD = {
     "corpus excerpt tiny.pickle -t 2 --skip 2 --seed-key G": "G",
     "corpus excerpt tiny.pickle -t 90": "90",
     "train run2 --corpus tiny.pickle --step 1": "step",
+    "train run2 --corpus own/piece~3.mid": "all songs of the corpus are in",
     "train run1 --resume --step 1": "step",
     "corpus build nowhere": "nowhere",
     "reproduce --only everything": "everything",
