@@ -15,7 +15,7 @@ import numpy as np
 from cvae.arguments import CHOICES, READING, parse
 from cvae.music import corpus_statistics, load_corpus, parse_key
 from cvae.music.corpora import FILES, SPLITS
-from cvae.music.files import Reading, read_song
+from cvae.music.files import read_song
 from cvae.quiet import import_tensorflow
 
 __all__ = ["main"]
@@ -83,6 +83,7 @@ def train(args):
             raise ValueError(f"{folder}: settings.json, training: {error}") from None
         run = Run.untrained(folder)
         corpus = run.corpus()
+        run.check_unchanged(corpus)
     else:
         config = TrainingConfig(**training_options)
         corpus = load_corpus(chosen["corpus"], chosen["key_classes"], **reading)
@@ -125,7 +126,7 @@ def sample(args):
     if args.seed_file:
         if args.seed_key:
             raise ValueError("--seed-key: chooses songs of a corpus, got also --seed-file")
-        seeds = [read_song(Path(args.seed_file), Reading(run.step)).roll]
+        seeds = [read_song(Path(args.seed_file), run.reading).roll]
     else:
         seeds = [song.roll for song in _songs(run.corpus(args.corpus), args)]
     if min(map(len, seeds)) < args.seed_steps:
@@ -144,7 +145,7 @@ def sample(args):
         temperature=args.temperature,
         seed=args.seed,
     )
-    _write(rolls, files, args.bpm, run.step)
+    _write(rolls, files, args.bpm, run.reading.step)
 
 
 def corpus_excerpt(args):
@@ -158,7 +159,8 @@ def corpus_excerpt(args):
     shortest = min(len(song.roll) for song in songs)
     if shortest < args.skip + args.t:
         raise ValueError(f"-t: got {args.t} after {args.skip}, a song has {shortest} steps")
-    files = _files(Path(args.name).stem, args)
+    files = _files(Path(args.name).resolve().stem, args)
+    _report_skipped(corpus)
     rolls = [song.roll[args.skip : args.skip + args.t] for song in songs]
     _write(rolls, files, args.bpm, corpus.step)
 
@@ -212,6 +214,7 @@ def evaluate(args):
 
     run = load_run(args.name, args.model_dir)
     corpus = run.corpus(args.corpus)
+    _report_skipped(corpus)
     result = {"model": run.settings["model"]}
     sizes = (args.draws, args.iw_samples, args.samples)
     result |= scores(run.model, corpus, args.split, args.seed, *sizes)

@@ -87,7 +87,7 @@ def command(name: str) -> str:
 
 
 def build() -> None:
-    """Make all rows; `data/samples` is written anew."""
+    """Make all rows in `data/samples`; those that are there are replaced."""
     folder = data_folder() / "samples"
     folder.mkdir(exist_ok=True)
     rows = {}
@@ -97,7 +97,7 @@ def build() -> None:
         if status:
             sys.exit(status)
         made = folder / f"{start.split()[-1] if 'excerpt' in start else name}_0.mid"
-        midi = made.rename(folder / f"{name}.mid")
+        midi = made.replace(folder / f"{name}.mid")
         corpus = CORPORA[_corpus(name)]
         roll = read_midi(midi, corpus.step)
         sound = render(roll, bpm=BPM, step=corpus.step, sample_rate=SAMPLE_RATE)

@@ -64,9 +64,12 @@ def _user_cache() -> Path:
 
 def check_file(path: Path, most: int) -> None:
     """Raise ValueError unless a file is there, is not empty and has at most `most` bytes."""
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    size = path.stat().st_size
+    try:
+        if not path.is_file():
+            raise ValueError(f"{path}: no such file")
+        size = path.stat().st_size
+    except OSError as error:  # a folder that is closed to us, a name too long
+        raise ValueError(f"{path}: {error.strerror}") from None
     if size == 0:
         raise ValueError(f"{path}: the file is empty")
     if size > most:

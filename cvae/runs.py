@@ -9,11 +9,12 @@ one. Arrays are plain NumPy, never pickles.
 """
 
 import contextlib
+import hashlib
 import inspect
 import io
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ except ImportError:  # Windows
 import cvae
 from cvae.models import MODELS, LatentModel
 from cvae.music import load_corpus, parse_key
-from cvae.music.corpora import is_read_from_files
+from cvae.music.corpora import SPLITS, is_read_from_files
+from cvae.music.files import Reading
 from cvae.paths import data_folder, write_atomically
 
 __all__ = ["Run", "build_model", "load_run", "load_settings", "model_options"]
@@ -152,6 +154,7 @@ class Run:
             "keys": list(corpus.keys),
             "step": corpus.step,
             "reading": corpus.reading,
+            "fingerprint": fingerprint(corpus),
             "training": training or {},
             "version": cvae.__version__,
         }
@@ -196,15 +199,18 @@ class Run:
         Raises
         ------
         ValueError
-            If there is no such corpus, or it has keys that the model lacks.
+            If there is no such corpus, or it has keys that the model lacks, or other steps.
         """
         keys = tuple(self.settings["keys"])
         minor = any(parse_key(key).mode == "minor" for key in keys)
         name = name or self.settings["corpus"]
-        reading = {}
-        if is_read_from_files(name):
-            reading = {"step": self.step} | self.settings.get("reading", {})
+        reading = asdict(self.reading) if is_read_from_files(name) else {}
         corpus = load_corpus(name, "major-minor" if minor else "relative-major", **reading)
+        if corpus.step != self.reading.step:
+            raise ValueError(
+                f"corpus: {corpus.name!r} has steps of {corpus.step:g} quarter notes, those of the "
+                f"model are of {self.reading.step:g}"
+            )
         if not self.model.classes:
             return corpus
         if not set(corpus.keys) <= set(keys):
@@ -213,9 +219,19 @@ class Run:
         return replace(corpus, keys=keys)
 
     @property
-    def step(self):
-        """Of the rolls, in quarter notes."""
-        return self.settings.get("step", 1.0)  # runs from before there were others
+    def reading(self):
+        """How files are read for the model: in its steps, and otherwise as its corpus was."""
+        # Runs from before there was a choice have steps of a quarter note.
+        return Reading(
+            **{"step": self.settings.get("step", 1.0)} | self.settings.get("reading", {})
+        )
+
+    def check_unchanged(self, corpus):
+        """Raise ValueError if a corpus is not, song by song, the one that the run began with."""
+        if self.settings.get("fingerprint", fingerprint(corpus)) != fingerprint(corpus):
+            raise ValueError(
+                f"corpus: {corpus.name!r} has changed since {self.folder} began; train a new run"
+            )
 
     def key_index(self, key):
         """Class of a key by its name; a minor key may go by its relative major.
@@ -285,6 +301,16 @@ def load_run(name_or_path, folder="runs"):
     return run
 
 
+def fingerprint(corpus):
+    """SHA-256 of all songs of a corpus and their keys, by split."""
+    digest = hashlib.sha256()
+    for split in SPLITS:
+        for song in corpus.split(split):
+            digest.update(f"{split} {song.key} {len(song.roll)}".encode())
+            digest.update(np.packbits(song.roll))
+    return digest.hexdigest()
+
+
 def load_settings(folder):
     """Settings of a run; ValueError if they are missing or malformed."""
     path = Path(folder) / SETTINGS
@@ -300,6 +326,10 @@ def load_settings(folder):
             raise ValueError(f"{path}: {field!r} is missing or not a {kind.__name__}")
     if not all(isinstance(key, str) for key in settings["keys"]):
         raise ValueError(f"{path}: 'keys' are not all names")
+    try:
+        Run(Path(folder), None, settings).reading  # noqa: B018
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: 'step' and 'reading': {error}") from error
     return settings
 
 

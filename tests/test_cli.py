@@ -37,6 +37,7 @@ def place(tiny_corpus, tmp_path_factory):
 def cvae(place, monkeypatch, capfd):
     """Run a command in the folder: status, standard output, standard error."""
     monkeypatch.chdir(place)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
 
     def run(line):
         try:
@@ -147,7 +148,6 @@ def own_music(place):
 
 
 def test_own_music_is_trained_on_sampled_and_scored(cvae, own_music, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(own_music / "cache"))
     status, _, err = cvae(f"train own --corpus own --key-from analysis {' '.join(SMALL)}")
     assert status == 0
     assert err.splitlines()[0].startswith("skipped broken.mid: not a MIDI file")
@@ -162,6 +162,12 @@ def test_own_music_is_trained_on_sampled_and_scored(cvae, own_music, monkeypatch
     assert read_midi(own_music / "o/own_0.mid", step=0.5).shape == (6, 88)
     seed = own_music / "own/piece 3.mid"
     assert main([*f"{line} {folders} --overwrite --seed-file".split(), str(seed)]) == 0
+    monkeypatch.chdir(own_music)
+    assert cvae("train own --resume --epochs 3")[0] == 0
+    write_midi(np.ones((4, 88), bool), own_music / "own/more.mid")
+    status, _, err = cvae("train own --resume --epochs 4")
+    (own_music / "own/more.mid").unlink()
+    assert status == 2 and "has changed since runs/own began" in err
 
 
 def test_other_steps_by_option_and_only_for_files(cvae, own_music):

@@ -5,10 +5,11 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+import soundfile
 
 from cvae.arguments import parse
 from cvae.gallery import CORPORA, ROWS, command, gallery, show
-from cvae.music import pitch_in_scale_rate, polyphony
+from cvae.music import note_repetition, pitch_in_scale_rate, polyphony, scale_consistency
 from cvae.music.midi import read_midi
 from cvae.paths import data_folder
 
@@ -24,6 +25,11 @@ def test_a_row(name):
     assert len(roll) == row["steps"] == corpus.steps
     assert row["polyphony"] == pytest.approx(polyphony(roll))
     assert row["pitch_in_scale_rate"] == pytest.approx(pitch_in_scale_rate(roll, row["key"]))
+    assert row["scale_consistency"] == pytest.approx(scale_consistency(roll))
+    assert row["note_repetition"] == pytest.approx(note_repetition(roll))
+    samples, rate = soundfile.read(FOLDER / f"{name}.mp3")
+    assert len(samples) / rate == pytest.approx(row["seconds"], abs=0.2)
+    assert 0.05 < np.abs(samples).max() < 1
     assert (FOLDER / f"{name}.mp3").stat().st_size < 130_000
 
 

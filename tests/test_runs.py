@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import zipfile
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -20,6 +21,7 @@ from cvae.runs import (
     WEIGHTS,
     Run,
     build_model,
+    fingerprint,
     load_arrays,
     load_run,
     model_options,
@@ -137,6 +139,7 @@ def test_the_settings_say_all_that_is_known(run, tiny_corpus):
         "keys": list(tiny_corpus.keys),
         "step": 1.0,
         "reading": {},
+        "fingerprint": fingerprint(tiny_corpus),
         "training": {"epochs": 3},
         "version": cvae.__version__,
     }
@@ -474,3 +477,30 @@ def test_no_such_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"\Arun: no [^\n]*\Z"):
         load_run(name)
+
+
+def test_a_run_knows_its_songs(run, tiny_corpus):
+    run.check_unchanged(tiny_corpus)
+    for other in (
+        replace(tiny_corpus, train=tiny_corpus.train[1:]),
+        replace(tiny_corpus, train=tiny_corpus.valid, valid=tiny_corpus.train),
+        replace(tiny_corpus, test=(replace(tiny_corpus.test[0], key="A- major"),)),
+    ):
+        with pytest.raises(ValueError, match="'tiny' has changed since"):
+            run.check_unchanged(other)
+
+
+def test_steps_of_another_length_are_refused(run):
+    run.settings["step"] = 0.5
+    with pytest.raises(
+        ValueError, match="'jsb-c' has steps of 1 quarter notes, those of the model"
+    ):
+        run.corpus("jsb-c")
+
+
+@pytest.mark.parametrize("wrong", [{"step": "x"}, {"reading": None}, {"reading": {"speed": 1}}])
+def test_malformed_settings_of_reading(run, tmp_path, wrong):
+    settings = json.loads((run.folder / SETTINGS).read_text()) | wrong
+    (tmp_path / SETTINGS).write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match="'step' and 'reading'"):
+        Run.untrained(tmp_path)

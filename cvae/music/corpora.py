@@ -21,7 +21,7 @@ path of a pickle          laid out as the original's: ``train``, ``valid`` and `
 """
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -99,11 +99,11 @@ def load_corpus(
     name = str(name_or_path)
     given = {"step": step, "pedal": pedal, "key_from": key_from}
     given = {option: value for option, value in given.items() if value is not None}
-    path = Path(name_or_path).expanduser()
+    path = _path(name_or_path)
     if name in _FROM_MIDI:
-        return _load_piano_midi(name, key_classes, Reading(**given).check())
+        return _load_piano_midi(name, key_classes, Reading(**given))
     if is_read_from_files(name):
-        return _load_own(path, key_classes, Reading(**given).check())
+        return _load_own(path, key_classes, Reading(**given))
     if given:
         option, value = next(iter(given.items()))
         raise ValueError(
@@ -129,9 +129,16 @@ def load_corpus(
 
 def is_read_from_files(name_or_path: str | Path) -> bool:
     """Whether a corpus is made of files of music, so that `step` and the like can be chosen."""
-    name, path = str(name_or_path), Path(name_or_path).expanduser()
+    name, path = str(name_or_path), _path(name_or_path)
     own = name not in ("", *CORPORA) and (path.is_dir() or path.suffix.lower() in SUFFIXES)
     return own or name in _FROM_MIDI
+
+
+def _path(name_or_path: str | Path) -> Path:
+    try:
+        return Path(name_or_path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"corpus: {name_or_path}: {error}") from None
 
 
 def _load_piano_midi(name: str, key_classes: str, reading: Reading) -> Corpus:
@@ -139,7 +146,7 @@ def _load_piano_midi(name: str, key_classes: str, reading: Reading) -> Corpus:
     if name == "piano-midi-c":
         key_classes = "major-minor"
         songs, skipped = _all_to_c(songs)
-    more = {"step": reading.step, "reading": reading._asdict(), "skipped": tuple(skipped)}
+    more = {"step": reading.step, "reading": asdict(reading), "skipped": tuple(skipped)}
     return make_corpus(name, songs, key_classes, **more)
 
 
@@ -147,7 +154,7 @@ def _load_own(path: Path, key_classes: str, reading: Reading) -> Corpus:
     if not path.exists():
         raise ValueError(f"corpus: {path}: no such file")
     songs, skipped = read_folder(path, reading)
-    more = {"step": reading.step, "reading": reading._asdict(), "skipped": tuple(skipped)}
+    more = {"step": reading.step, "reading": asdict(reading), "skipped": tuple(skipped)}
     return make_corpus(str(path.resolve()), songs, key_classes, **more)
 
 
@@ -242,6 +249,8 @@ def _read_split(path: Path, data: dict, split: str) -> list[Song]:
     read = []
     for i, (steps, label) in enumerate(zip(songs, labels, strict=True)):
         source = f"{split} {i}"
+        if not isinstance(steps, list | tuple):
+            raise ValueError(f"{path}: {source}: not a list of steps")
         try:
             song = Song(notes_to_roll(steps), parse_key(label).name, path.stem, source)
         except (TypeError, ValueError) as error:

@@ -1,17 +1,17 @@
 """Songs from files of music: MIDI and MusicXML, one's own or a corpus's.
 
 What was read is kept in the user's cache, under a name made of the file's content, the options and
-the code that reads: so a file is read once, and never passed off as another.
+the code that reads: so a file that can be read is read once, and never passed off as another.
 """
 
 import hashlib
+import importlib.metadata
 import io
-import zipfile
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -41,7 +41,8 @@ SHARES = (0.6, 0.2, 0.2)
 """Of train, valid and test in one's own music: those of the chorales."""
 
 
-class Reading(NamedTuple):
+@dataclass(frozen=True)
+class Reading:
     """How files are read.
 
     Attributes
@@ -53,20 +54,23 @@ class Reading(NamedTuple):
     key_from : {"signature", "analysis"}
         Whether a song's key is that of its key signature (of the major and the minor key that share
         it the better by profile; where there is no signature, the analysis) or music21's analysis.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of its range.
     """
 
     step: float = 0.5
     pedal: bool = False
     key_from: str = "signature"
 
-    def check(self) -> "Reading":
-        """Itself; ValueError if an option is out of its range."""
+    def __post_init__(self):
         check_step(self.step)
         if self.key_from not in KEYS_FROM:
             raise ValueError(
                 f"key_from: {self.key_from!r} is unknown; choose from {', '.join(KEYS_FROM)}"
             )
-        return self
 
 
 def read_score(path: str | Path, pedal: bool = False) -> Score:
@@ -114,7 +118,7 @@ def read_songs(
             try:
                 songs[path] = replace(read_song(path, reading), source=name(path))
             except ValueError as error:
-                skipped.append(str(error).replace(str(path), name(path), 1))
+                skipped.append(str(error).replace(str(path), name(path), 1).replace("\n", " "))
     return songs, skipped
 
 
@@ -161,7 +165,7 @@ def read_folder(path: Path, reading: Reading) -> tuple[dict[str, list[Song]], li
         if skipped:
             raise ValueError(f"corpus: {skipped[0]}")
         return _cut(songs[path]), []
-    paths = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    paths = _files_in(path)
     if not paths:
         raise ValueError(f"corpus: {path} holds no file of music ({', '.join(SUFFIXES)})")
     songs, skipped = read_songs(paths, reading, lambda file: file.relative_to(path).as_posix())
@@ -179,9 +183,22 @@ def read_folder(path: Path, reading: Reading) -> tuple[dict[str, list[Song]], li
     return result, skipped
 
 
+def _files_in(folder: Path) -> list[Path]:
+    """Files of music in a folder and those within it, links followed."""
+    found, seen = [], set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(place, name) for name in names if Path(name).suffix.lower() in SUFFIXES]
+    return sorted(found)
+
+
 def hash_split(name: str) -> str:
     """Split of a file by its name: train, valid or test with the chances `SHARES`."""
-    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64
+    number = int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8]) / 2**64
     return SPLITS[int(np.searchsorted(np.cumsum(SHARES), number, side="right"))]
 
 
@@ -220,14 +237,18 @@ def _read(path: Path, reading: Reading) -> tuple[np.ndarray, str | None, str]:
             roll = np.unpackbits(stored["roll"], count=shape[0] * PITCHES).reshape(shape)
             signature, analysis = map(str, stored["keys"])
         return roll.astype(bool), signature or None, analysis
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        pass  # not there, or spoilt: read anew
+    except (
+        Exception
+    ):  # not there, or spoilt, for which NumPy and zipfile have many kinds: read anew
+        pass
     score = read_score(path, reading.pedal)
     try:
         roll = score.roll(reading.step)
         keys = score.signature_key(), score.analysis()
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    if path.read_bytes() != content:  # replaced meanwhile: not to be kept under the old name
+        return roll, *keys
     data = io.BytesIO()
     np.savez(data, roll=np.packbits(roll), steps=len(roll), keys=np.array([keys[0] or "", keys[1]]))
     try:
@@ -240,6 +261,8 @@ def _read(path: Path, reading: Reading) -> tuple[np.ndarray, str | None, str]:
 
 @cache
 def _readers() -> bytes:
-    """The code that reads: when it changes, files are read anew."""
-    names = ("files", "keys", "midi", "musicxml", "score")
-    return b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
+    """The code that reads, and what it rests on: when it changes, files are read anew."""
+    names = ("files", "keys", "midi", "musicxml", "pianoroll", "score")
+    ours = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
+    theirs = [importlib.metadata.version(name) for name in ("mido", "music21")]
+    return ours + " ".join(theirs).encode()

@@ -33,6 +33,9 @@ SLOWEST, FASTEST = 4, 1000
 END_OF_ROLL = "end of roll"
 """Text event that marks where a roll ends in silence; MIDI programs pass over it."""
 
+MAX_TICKS = 2**31
+"""Longest file, in ticks; what is longer is a spoilt file."""
+
 DRUMS = 9
 SUSTAIN = 64
 
@@ -172,12 +175,14 @@ def read_midi_score(path: str | Path, pedal: bool = False) -> Score:
     lost = sum(map(len, sounding.values()))
     if lost:
         raise ValueError(f"{path}: {lost} of {lost + len(notes)} notes have no end")
+    if tick > MAX_TICKS:
+        raise ValueError(f"{path}: {tick} ticks are more than the limit of {MAX_TICKS}")
     pitch, start, end, channel = np.array(notes, int).reshape(-1, 4).T
-    length = max(end_of_roll, end.max(initial=0))
     if pedal:
         for number, events in pedals.items():
             mine = channel == number
-            end[mine] = _released(end[mine], events, length)
+            end[mine] = _released(end[mine], events, tick)
+    length = max(end_of_roll, end.max(initial=0))
     beat = file.ticks_per_beat
     signature = longest_signature(signatures, tick)
     return Score(pitch, start / beat, end / beat, length / beat, signature)
@@ -188,12 +193,12 @@ def _timed(track: mido.MidiTrack) -> Iterator[tuple[int, mido.Message]]:
     return zip(accumulate(event.time for event in track), track, strict=True)
 
 
-def _released(end: np.ndarray, pedals: list[tuple[int, bool]], length: int) -> np.ndarray:
+def _released(end: np.ndarray, pedals: list[tuple[int, bool]], last_tick: int) -> np.ndarray:
     """Ticks at which notes fall silent that end at the ticks `end`, by the movements of a pedal."""
     ticks, down = map(np.array, zip(*pedals, strict=True))
     last = np.searchsorted(ticks, end, side="right") - 1
     is_held = (last >= 0) & down[last]
-    ups = np.append(ticks[~down], length)
+    ups = np.append(ticks[~down], last_tick)
     release = ups[np.minimum(np.searchsorted(ups, end, side="right"), len(ups) - 1)]
     return np.where(is_held, np.maximum(release, end), end)
 

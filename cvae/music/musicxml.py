@@ -22,7 +22,7 @@ from cvae.paths import check_file, reason
 __all__ = ["Note", "notes_of", "read_musicxml"]
 
 MAX_SECONDS, MAX_MEMORY = 90, 3 * 2**30
-"""Most time, and bytes of memory (not on Windows), that the reading of a file may take."""
+"""Most time, and bytes of memory (on Linux), that the reading of a file may take."""
 
 
 class Note(NamedTuple):
@@ -56,7 +56,8 @@ def read_musicxml(path: str | Path) -> Score:
     Returns
     -------
     Score
-        Without grace notes, as they take no time, and without unpitched percussion.
+        At sounding pitch, quarter tones rounded; without grace notes, as they take no time, and
+        without unpitched percussion.
 
     Raises
     ------
@@ -66,14 +67,17 @@ def read_musicxml(path: str | Path) -> Score:
         that takes more than `MAX_SECONDS` or `MAX_MEMORY`.
     """
     check_file(Path(path), MAX_BYTES)
-    command = [sys.executable, "-W", "ignore", "-m", __name__, str(path)]
+    # -P: else Python would import what lies in the folder where one happens to be.
+    command = [sys.executable, "-P", "-W", "ignore", "-m", __name__, str(path)]
     try:
         reader = subprocess.run(command, capture_output=True, timeout=MAX_SECONDS, check=False)
         answer = json.loads(reader.stdout)
     except subprocess.TimeoutExpired:
         raise ValueError(f"{path}: could not be read within {MAX_SECONDS} s") from None
     except json.JSONDecodeError:
-        raise ValueError(f"{path}: could not be read, perhaps for want of memory") from None
+        last = reader.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        why = last[0][:200] if last else "perhaps for want of memory"
+        raise ValueError(f"{path}: could not be read ({why})") from None
     if "error" in answer:
         raise ValueError(f"{path}: not MusicXML that can be read ({answer['error']})")
     pitch, start, end = np.array(answer["notes"], float).reshape(-1, 3).T
@@ -83,14 +87,15 @@ def read_musicxml(path: str | Path) -> Score:
 def _read(path: Path) -> dict:
     """What a `Score` is made of, as JSON can say it."""
     import defusedxml.ElementTree
-    from music21.musicxml.xmlToM21 import MusicXMLImporter
 
     root = defusedxml.ElementTree.fromstring(_text(path))
     if root.tag != "score-partwise":
         raise ValueError(f"its root is <{root.tag}>, not <score-partwise>")
+    from music21.musicxml.xmlToM21 import MusicXMLImporter  # which takes a second
+
     importer = MusicXMLImporter()
     importer.xmlRootToScore(root, importer.stream)
-    score = importer.stream.expandRepeats()
+    score = importer.stream.toSoundingPitch().expandRepeats()
     notes = [(note.pitch, float(note.start), float(note.end)) for note in notes_of(score)]
     signatures = score.parts[0].flatten().getElementsByClass("KeySignature") if notes else ()
     spans = [
@@ -129,9 +134,10 @@ def _main(path: str) -> None:
     try:
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-    except ImportError:
-        pass
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, hard))
+    except (ImportError, ValueError, OSError):
+        pass  # not on this system, or there is a lower limit already
     try:
         answer = _read(Path(path))
     except Exception as error:  # music21 raises nearly anything on a broken file

@@ -14,7 +14,7 @@ from cvae.paths import reason
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_ITEMS", "load_plain_pickle"]
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 8 * 2**20
 """Largest file that is read."""
 
 MAX_DEPTH, MAX_ITEMS = 8, 10**7
@@ -47,6 +47,37 @@ def _encode(text, encoding):
 # The unpickler that is written in Python: the other makes room in its memo for any number that a
 # file names, which can be all of the memory.
 class _PlainUnpickler(pickle._Unpickler):
+    dispatch = pickle._Unpickler.dispatch.copy()
+    for code in b"\x8f\x90\x91io\x81\x92":  # sets, and objects of other classes
+        del dispatch[code]
+
+    def load_build(self):
+        if not isinstance(self.stack[-2], _NumberType):
+            raise pickle.UnpicklingError("sets the state of an object")
+        super().load_build()
+
+    def load_dict(self):
+        self._check_names(self.stack[::2])
+        super().load_dict()
+
+    def load_setitem(self):
+        self._check_names(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self):
+        self._check_names(self.stack[::2])
+        super().load_setitems()
+
+    def _check_names(self, names):
+        """Lists within lists take for ever to be hashed."""
+        if not all(isinstance(name, str | int | float) for name in names):
+            raise pickle.UnpicklingError("has a dict whose keys are not names or numbers")
+
+    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.DICT[0]] = load_dict
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+
     def find_class(self, module, name):
         if (module, name) == ("_codecs", "encode"):
             return _encode

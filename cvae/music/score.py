@@ -49,8 +49,9 @@ class Score(NamedTuple):
     def roll(self, step: float = 1.0) -> np.ndarray:
         """Roll of what sounds in each step.
 
-        A step holds every pitch that sounds in it for at least 1/16 of the step, and every note
-        sounds in at least one step, however short it is.
+        A step holds every pitch that sounds in it for more than 1/16 of the step, and every note
+        sounds in at least one step, however short it is: a shorter one just before a step sounds in
+        that.
 
         Parameters
         ----------
@@ -68,7 +69,7 @@ class Score(NamedTuple):
             or more than `MAX_STEPS` steps.
         """
         check_step(step)
-        if not self.length:
+        if not self.pitch.size and not self.length:
             raise ValueError("no notes (drums are not read)")
         if not np.all((self.start >= 0) & (self.end >= self.start)):
             raise ValueError("notes that begin before the beginning, or end before they begin")
@@ -84,10 +85,11 @@ class Score(NamedTuple):
             )
         first = np.floor(self.start / step + TOLERANCE).astype(int)
         end = np.maximum(first + 1, np.ceil(self.end / step - TOLERANCE).astype(int))
-        roll = np.zeros((max(round(self.length / step), end.max(initial=0)), PITCHES), dtype=bool)
-        for pitch, i, j in zip(self.pitch - LOWEST, first, end, strict=True):
-            roll[i:j, pitch] = True
-        return roll
+        steps = max(round(self.length / step), end.max(initial=0))
+        changes = np.zeros((steps + 1, PITCHES), dtype=np.int32)
+        np.add.at(changes, (first, self.pitch - LOWEST), 1)
+        np.add.at(changes, (end, self.pitch - LOWEST), -1)
+        return changes[:-1].cumsum(axis=0) > 0
 
     def analysis(self) -> str:
         """Key by music21's analysis of the whole piece (Krumhansl's method, Aarden-Essen profile).
@@ -96,7 +98,14 @@ class Score(NamedTuple):
         -------
         str
             One of the 24 keys.
+
+        Raises
+        ------
+        ValueError
+            Without notes.
         """
+        if not self.pitch.size:
+            raise ValueError("no notes whose key could be found")
         from music21 import note, stream
 
         # The analysis sees only how long each pitch class sounds: twelve notes say the same.
@@ -132,7 +141,7 @@ def check_step(step: float) -> None:
 
 
 def longest_signature(signatures: list[tuple[float, str]], end: float) -> str | None:
-    """The key signature, of (time, key), that holds longest; of equals, the first."""
+    """The key signature, of (time, key), that holds longest; of two at once, the second."""
     spans = Counter()
     for (time, key), (until, _) in pairwise([*signatures, (end, "")]):
         spans[key] += until - time

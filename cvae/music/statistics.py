@@ -7,7 +7,8 @@ the repetition, none after the first step) a statistic of notes is NaN; polyphon
 References
 ----------
 Dong et al., "MusPy: A Toolkit for Symbolic Music Generation", ISMIR 2020, section 4 (pitch range,
-polyphony, pitch-in-scale rate, scale consistency, pitch-class entropy).
+polyphony, pitch-in-scale rate, scale consistency, pitch-class entropy). Here polyphony counts
+silent steps too, and the range is given by its two ends.
 """
 
 from collections.abc import Sequence

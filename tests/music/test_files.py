@@ -1,5 +1,6 @@
 """One's own music: read, skipped, cached, split."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import mido
@@ -156,6 +157,53 @@ def test_other_options_and_content_are_read_anew(folder):
     assert not np.array_equal(read_song(path, Reading()).roll, eighths.roll)
 
 
+def test_the_pedal_has_a_place_of_its_own_in_the_cache(tmp_path):
+    file = mido.MidiFile(ticks_per_beat=480)
+    down = mido.Message("control_change", control=64, value=127)
+    notes = [mido.Message(f"note_{way}", note=60, velocity=9, time=480) for way in ("on", "off")]
+    up = mido.Message("control_change", control=64, value=0, time=960)
+    file.tracks.append(mido.MidiTrack([down, *notes, up]))
+    file.save(tmp_path / "a.mid")
+    lengths = [len(read_song(tmp_path / "a.mid", Reading(pedal=pedal)).roll) for pedal in (0, 1, 0)]
+    assert lengths == [4, 8, 4]
+
+
+def test_a_file_replaced_while_it_is_read_is_not_kept(folder, monkeypatch):
+    path, other = folder / "piece 0.MID", folder / "piece 5.MID"
+    before, whole = path.read_bytes(), files.read_score
+
+    def replaced_then_read(name, pedal):
+        path.write_bytes(other.read_bytes())
+        return whole(name, pedal)
+
+    monkeypatch.setattr(files, "read_score", replaced_then_read)
+    read_song(path, Reading())
+    monkeypatch.setattr(files, "read_score", whole)
+    path.write_bytes(before)
+    np.testing.assert_array_equal(read_song(path, Reading()).roll, triads(60))
+
+
+def test_a_bad_file_does_not_end_the_rest(folder):
+    """Silence, a name in no alphabet, a name of two lines, a link to nowhere."""
+    write_midi(np.zeros((4, 88), bool), folder / "silence.mid")
+    odd = os.fsdecode(os.fsencode(folder) + b"/\xff\xfe.mid")
+    write_midi(triads(60), odd)
+    (folder / "two\nlines.mid").write_bytes(b"no")
+    (folder / "nowhere.mid").symlink_to("absent")
+    corpus = load_corpus(folder)
+    assert len(songs_of(corpus)) == 13
+    assert len(corpus.skipped) == 5 and not any("\n" in line for line in corpus.skipped)
+    assert any(line.startswith("silence.mid: no notes") for line in corpus.skipped)
+    assert any(line.startswith("nowhere.mid: no such file") for line in corpus.skipped)
+
+
+def test_linked_folders_are_followed_once(folder, tmp_path):
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "to").symlink_to(folder)
+    (folder / "back").symlink_to(tmp_path / "linked")
+    assert len(songs_of(load_corpus(tmp_path / "linked"))) == 12
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x00" * 500])
 def test_a_spoilt_cache_is_mended(folder, content):
     path = folder / "piece 0.MID"
@@ -165,6 +213,9 @@ def test_a_spoilt_cache_is_mended(folder, content):
     stored.write_bytes(content or whole[:100])
     np.testing.assert_array_equal(read_song(path, Reading()).roll, triads(60))
     assert stored.read_bytes() == whole
+    for at in range(0, len(whole), 7):
+        stored.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        np.testing.assert_array_equal(read_song(path, Reading()).roll, triads(60))
 
 
 def test_many_readers_at_once(folder):

@@ -5,14 +5,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fuzz import KINDS, fuzz
+from fuzz import KINDS, SECONDS, fuzz
+
+from cvae.music import musicxml
 
 
-def test_spoilt_files_are_read_or_refused_in_one_line(tmp_path, capsys):
+def test_spoilt_files_are_read_or_refused_in_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(musicxml, "MAX_SECONDS", SECONDS / 2)
     counts = fuzz(2000, 0, tmp_path)
     with capsys.disabled():
         print(f"\n{counts}")
     assert counts["cases"] == 2000
     for kind in KINDS:
         assert counts[f"{kind} refused"] > 5
-        assert counts[f"{kind} read"] > 5
+        assert counts[f"{kind} read"] > 2

@@ -178,6 +178,26 @@ def test_the_pedal_is_ignored_or_holds_notes_until_it_rises(tmp_path):
     ]
 
 
+def test_a_pedal_that_rises_after_the_last_note(tmp_path):
+    path = save(
+        tmp_path,
+        mido.Message("control_change", control=64, value=127),
+        *(
+            mido.Message("note_on", note=60, velocity=64),
+            mido.Message("note_off", note=60, time=480),
+        ),
+        *(
+            mido.Message("note_on", note=62, velocity=64),
+            mido.Message("note_off", note=62, time=480),
+        ),
+        mido.Message("control_change", control=64, value=0, time=6 * 480),
+    )
+    held = read_midi(path, pedal=True)
+    assert held.shape == (8, 88)
+    assert held[:, 60 - 21].all() and held[1:, 62 - 21].all()
+    assert read_midi(path).shape == (2, 88)
+
+
 def test_the_signature_that_holds_longest(tmp_path):
     path = save(
         tmp_path,
@@ -290,6 +310,13 @@ def test_absurd_files_are_refused(tmp_path, monkeypatch):
     refuse(save(tmp_path, on, off, ticks_per_beat=1), "1000000 steps are more than the limit")
     monkeypatch.setattr("cvae.music.midi.MAX_BYTES", 20)
     refuse(save(tmp_path, on, off), "more than the limit of 20")
+
+
+def test_a_time_beyond_all_numbers_is_refused(tmp_path):
+    path = save(tmp_path, *[mido.Message(f"note_{way}", note=60, time=9) for way in ("on", "off")])
+    data = path.read_bytes().replace(b"\x09\x80", b"\xff" * 12 + b"\x7f\x80")
+    path.write_bytes(data.replace(data[18:22], (len(data) - 22).to_bytes(4), 1))
+    refuse(path, "more than the limit|not a MIDI file")
 
 
 def test_files_without_one_line_of_beats_are_refused(tmp_path):

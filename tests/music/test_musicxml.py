@@ -93,6 +93,22 @@ def test_signatures(write):
     assert read_musicxml(write(document(more=odd))).signature is None
 
 
+def test_what_a_transposing_instrument_sounds(write):
+    """A clarinet in B flat reads D and sounds C."""
+    transpose = "<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose>"
+    text = document(more=f"<key><fifths>2</fifths></key>{transpose}").replace(">C<", ">D<")
+    score = read_musicxml(write(text))
+    assert (score.pitch.tolist(), score.signature) == ([60], "C major")
+
+
+def test_what_lies_beside_the_file_does_not_run(write, tmp_path, monkeypatch):
+    for name in ("defusedxml", "music21", "cvae"):
+        (tmp_path / f"{name}.py").write_text("import os; os.mkdir('ran')")
+    monkeypatch.chdir(tmp_path)
+    assert read_musicxml(write(document())).pitch.tolist() == [60]
+    assert not (tmp_path / "ran").exists()
+
+
 def bomb(levels=9):
     entities = '<!ENTITY a0 "lol">' + "".join(
         f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, levels)

@@ -1,6 +1,7 @@
 """The piano corpora: all files read, and some of them against music21's own reading."""
 
 from collections import Counter
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_all_files_are_read():
     corpus = load_corpus("piano-midi")
     assert [len(corpus.split(split)) for split in SPLITS] == [238, 50, 49]
     assert (corpus.step, corpus.skipped) == (0.5, ())
-    assert corpus.reading == Reading()._asdict()
+    assert corpus.reading == asdict(Reading())
     assert len(corpus.keys) == 12
     songs = [song for split in SPLITS for song in corpus.split(split)]
     assert all(song.title and song.composer and len(song.roll) for song in songs)

@@ -113,3 +113,32 @@ def test_a_number_in_the_file_does_not_take_the_memory(tmp_path):
     path = tmp_path / "memo.pickle"
     path.write_bytes(b"\x80\x02]r\xff\xff\xff\xff.")
     assert load_plain_pickle(path) == []
+
+
+@pytest.mark.parametrize("protocol", range(5))
+def test_keys_that_take_for_ever_to_be_hashed(tmp_path, protocol):
+    pair = ()
+    for _ in range(60):
+        pair = (pair, pair)
+    names = b"".join([b"(", b")" if protocol else b"(t", *[b"2\x86" * 60], b"I1\n"])
+    path = tmp_path / "pairs.pickle"
+    path.write_bytes(b"\x80\x02" + names + b"d.")
+    with pytest.raises(ValueError, match="keys are not names or numbers"):
+        load_plain_pickle(path)
+    path.write_bytes(b"\x80\x02}" + names[1:] + b"s.")
+    with pytest.raises(ValueError, match="keys are not names or numbers"):
+        load_plain_pickle(path)
+
+
+@pytest.mark.parametrize("data", [{1, 2}, frozenset("ab"), slice(1), complex(1, 2)])
+def test_sets_and_objects_are_refused(tmp_path, data):
+    for protocol in (0, 2, 4):
+        with pytest.raises(ValueError, match="not a pickle of plain data"):
+            load_plain_pickle(write(tmp_path, [data], protocol))
+
+
+def test_the_reader_itself_is_not_changed(tmp_path):
+    path = tmp_path / "build.pickle"
+    path.write_bytes(b"c_codecs\nencode\n}Vfoo\nI1\nsb.")
+    with pytest.raises(ValueError, match="sets the state"):
+        load_plain_pickle(path)
