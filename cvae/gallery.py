@@ -5,10 +5,12 @@ MIDI files that they make, their sound, and ``gallery.json`` with the statistics
 the first sample of its command with the seed 0: none was chosen by ear.
 """
 
+import base64
 import contextlib
 import json
 import shlex
 import sys
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cvae import cli
@@ -17,7 +19,7 @@ from cvae.music.audio import Player, render, write
 from cvae.music.midi import read_midi
 from cvae.paths import data_folder, write_atomically
 
-__all__ = ["CORPORA", "ROWS", "build", "gallery", "show"]
+__all__ = ["CORPORA", "ROWS", "Shown", "build", "gallery", "show"]
 
 SAMPLE_RATE = 16000
 """Hz, so that a page with all of them stays small."""
@@ -72,6 +74,19 @@ ROWS = {
 """Name of each row: what it is, and the command that makes it, without its options."""
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A player with a link to the notes themselves."""
+
+    player: Player
+    file: str
+    midi: bytes = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        link = f"data:application/octet-stream;base64,{base64.b64encode(self.midi).decode()}"
+        return f'{self.player._repr_html_()}<a download="{self.file}" href="{link}">{self.file}</a>'
+
+
 def command(name: str) -> str:
     """The whole command that makes a row."""
     _, start = ROWS[name]
@@ -122,13 +137,18 @@ def gallery() -> dict[str, dict]:
     return json.loads((data_folder() / "samples" / "gallery.json").read_text("utf-8"))
 
 
-def show(name: str) -> Player:
-    """Draw a row as a piano roll, its key's scale in another colour than the rest; and its player.
+def show(name: str):
+    """Draw a row as a piano roll, its key's scale in another colour than the rest.
 
     Parameters
     ----------
     name : str
         One of `ROWS`.
+
+    Returns
+    -------
+    Shown
+        What a notebook shows as its player, and a link that saves the MIDI file.
     """
     from matplotlib import pyplot as plt
 
@@ -137,7 +157,12 @@ def show(name: str) -> Player:
     row, path = gallery()[name], data_folder() / "samples" / name
     plot_roll(read_midi(path.with_suffix(".mid"), row["step"]), row["key"], step=row["step"])
     plt.show()
-    return Player(row["title"], row["seconds"], path.with_suffix(".mp3").read_bytes())
+    title = (
+        f"{row['title']}: {row['polyphony']:.1f} notes a step, "
+        f"{row['pitch_in_scale_rate']:.2f} in scale"
+    )
+    player = Player(title, row["seconds"], path.with_suffix(".mp3").read_bytes())
+    return Shown(player, f"{name}.mid", path.with_suffix(".mid").read_bytes())
 
 
 def _corpus(name: str) -> str:
