@@ -38,9 +38,9 @@ class Song:
     key: str
     title: str
     source: str
-    composer: str = ""
-    year: int | None = None
-    analysis: str | None = None
+    composer: str = field(default="", repr=False)
+    year: int | None = field(default=None, repr=False)
+    analysis: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
