@@ -203,7 +203,13 @@ class Run:
         """
         keys = tuple(self.settings["keys"])
         minor = any(parse_key(key).mode == "minor" for key in keys)
-        name = name or self.settings["corpus"]
+        own = self.settings["corpus"]
+        if name is None and Path(own).is_absolute() and not Path(own).exists():
+            raise ValueError(
+                f"corpus: {own}, that of {self.folder}, is no longer there; name another, or a "
+                "file to start from"
+            )
+        name = name or own
         reading = asdict(self.reading) if is_read_from_files(name) else {}
         corpus = load_corpus(name, "major-minor" if minor else "relative-major", **reading)
         if corpus.step != self.reading.step:

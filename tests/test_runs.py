@@ -504,3 +504,9 @@ def test_malformed_settings_of_reading(run, tmp_path, wrong):
     (tmp_path / SETTINGS).write_text(json.dumps(settings))
     with pytest.raises(ValueError, match="'step' and 'reading'"):
         Run.untrained(tmp_path)
+
+
+def test_a_corpus_that_is_gone(run, tmp_path):
+    run.settings["corpus"] = str(tmp_path / "gone")
+    with pytest.raises(ValueError, match="gone, that of .* is no longer there"):
+        run.corpus()

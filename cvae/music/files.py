@@ -165,10 +165,11 @@ def read_folder(path: Path, reading: Reading) -> tuple[dict[str, list[Song]], li
         if skipped:
             raise ValueError(f"corpus: {skipped[0]}")
         return _cut(songs[path]), []
-    paths = _files_in(path)
-    if not paths:
+    paths, closed = _files_in(path)
+    if not paths and not closed:
         raise ValueError(f"corpus: {path} holds no file of music ({', '.join(SUFFIXES)})")
     songs, skipped = read_songs(paths, reading, lambda file: file.relative_to(path).as_posix())
+    skipped += closed
     is_split = all((path / split).is_dir() for split in SPLITS)
     result = {split: [] for split in SPLITS}
     for file, song in songs.items():
@@ -183,17 +184,21 @@ def read_folder(path: Path, reading: Reading) -> tuple[dict[str, list[Song]], li
     return result, skipped
 
 
-def _files_in(folder: Path) -> list[Path]:
-    """Files of music in a folder and those within it, links followed."""
-    found, seen = [], set()
-    for place, folders, names in os.walk(folder, followlinks=True):
+def _files_in(folder: Path) -> tuple[list[Path], list[str]]:
+    """Files of music in a folder and those within it, links followed; a line for each closed."""
+    found, seen, closed = [], set(), []
+
+    def note(error):
+        closed.append(f"{os.path.relpath(error.filename, folder)}: {error.strerror}")
+
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=note):
         real = os.path.realpath(place)
         if real in seen:  # a link that leads back
             folders.clear()
             continue
         seen.add(real)
         found += [Path(place, name) for name in names if Path(name).suffix.lower() in SUFFIXES]
-    return sorted(found)
+    return sorted(found), closed
 
 
 def hash_split(name: str) -> str:

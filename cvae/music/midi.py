@@ -226,4 +226,5 @@ def _load(path: Path) -> mido.MidiFile:
             raise ValueError("type 2, or timed in frames of film, which have no beats")
         return file
     except Exception as error:  # mido raises a dozen kinds on a broken file
-        raise ValueError(f"{path}: not a MIDI file that can be read ({reason(error)})") from None
+        why = "it ends too soon" if isinstance(error, EOFError) else reason(error)
+        raise ValueError(f"{path}: not a MIDI file that can be read ({why})") from None

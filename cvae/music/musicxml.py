@@ -141,7 +141,8 @@ def _main(path: str) -> None:
     try:
         answer = _read(Path(path))
     except Exception as error:  # music21 raises nearly anything on a broken file
-        answer = {"error": reason(error)}
+        entities = type(error).__name__ == "EntitiesForbidden"
+        answer = {"error": "it declares entities" if entities else reason(error)}
     print(json.dumps(answer))
 
 

@@ -231,3 +231,12 @@ def test_a_cache_that_cannot_be_written(folder, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     np.testing.assert_array_equal(read_song(folder / "piece 0.MID", Reading()).roll, triads(60))
+
+
+def test_a_closed_folder_is_named(folder, monkeypatch):
+    def walk(top, followlinks, onerror):
+        onerror(PermissionError(13, "Permission denied", str(folder / "closed")))
+        yield from ((str(folder), [], [f"piece {i}.MID" for i in range(11)]),)
+
+    monkeypatch.setattr(os, "walk", walk)
+    assert load_corpus(folder).skipped == ("closed: Permission denied",)

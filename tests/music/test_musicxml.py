@@ -118,10 +118,10 @@ def bomb(levels=9):
 
 
 def test_bombs_are_refused(write, pack):
-    refuse(write(bomb()), "EntitiesForbidden")
-    refuse(write(bomb().encode("utf-16"), "utf16.xml"), "EntitiesForbidden")
+    refuse(write(bomb()), "it declares entities")
+    refuse(write(bomb().encode("utf-16"), "utf16.xml"), "it declares entities")
     reader = '<?xml version="1.0"?><!DOCTYPE s [<!ENTITY x SYSTEM "file:///etc/passwd">]><s>&x;</s>'
-    refuse(write(reader), "EntitiesForbidden")
+    refuse(write(reader), "it declares entities")
     refuse(pack(b" " * (200 * 2**20)), "unpacked it has more than the limit")
     refuse(write(b"<" * (MAX_BYTES + 1)), "more than the limit")
 
