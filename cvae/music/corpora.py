@@ -24,14 +24,13 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 from scipy.io import loadmat
 
 from cvae.music.downloads import download
 from cvae.music.files import SUFFIXES, Reading, read_folder
 from cvae.music.keys import parse_key, profile_key
 from cvae.music.piano_midi import FOLDER, read_piano_midi
-from cvae.music.pianoroll import PITCHES, notes_to_roll, transpose
+from cvae.music.pianoroll import notes_to_roll, transpose
 from cvae.music.pickles import load_plain_pickle
 from cvae.music.song import KEY_CLASSES, SPLITS, Corpus, Song, make_corpus
 from cvae.paths import data_folder
@@ -146,16 +145,26 @@ def _load_piano_midi(name: str, key_classes: str, reading: Reading) -> Corpus:
     if name == "piano-midi-c":
         key_classes = "major-minor"
         songs, skipped = _all_to_c(songs)
-    more = {"step": reading.step, "reading": asdict(reading), "skipped": tuple(skipped)}
-    return make_corpus(name, songs, key_classes, **more)
+    return _of_files(name, songs, key_classes, reading, skipped)
 
 
 def _load_own(path: Path, key_classes: str, reading: Reading) -> Corpus:
     if not path.exists():
         raise ValueError(f"corpus: {path}: no such file")
     songs, skipped = read_folder(path, reading)
+    return _of_files(str(path.resolve()), songs, key_classes, reading, skipped)
+
+
+def _of_files(
+    name: str,
+    songs: dict[str, list[Song]],
+    key_classes: str,
+    reading: Reading,
+    skipped: list[str],
+) -> Corpus:
+    """Corpus of songs read from files, which remembers how."""
     more = {"step": reading.step, "reading": asdict(reading), "skipped": tuple(skipped)}
-    return make_corpus(str(path.resolve()), songs, key_classes, **more)
+    return make_corpus(name, songs, key_classes, **more)
 
 
 def _read_jsb() -> dict[str, list[Song]]:
@@ -186,11 +195,12 @@ def _to_c(song: Song) -> Song | None:
     """Move a song to C by the smaller shift that keeps it on the piano; of equals, up."""
     key = parse_key(song.key)
     up = -key.tonic % 12
-    used = np.flatnonzero(song.roll.any(axis=0))
     for shift in sorted((up, up - 12), key=abs):
-        if used[0] + shift >= 0 and used[-1] + shift < PITCHES:
+        try:
             moved = transpose(song.roll, shift)
-            return replace(song, roll=moved, key=key.transpose(shift).name)
+        except ValueError:  # off the piano
+            continue
+        return replace(song, roll=moved, key=key.transpose(shift).name)
     return None
 
 

@@ -109,7 +109,7 @@ class Score(NamedTuple):
         from music21 import note, stream
 
         # The analysis sees only how long each pitch class sounds: twelve notes say the same.
-        durations = np.bincount(self.pitch % 12, self.end - self.start, minlength=12)
+        durations = self._durations()
         if not durations.any():  # of notes without length
             durations = np.bincount(self.pitch % 12, minlength=12)
         summary = stream.Stream()
@@ -130,8 +130,11 @@ class Score(NamedTuple):
             return None
         major = parse_key(self.signature)
         minor = major.transpose(9)._replace(mode="minor")
-        durations = np.bincount(self.pitch % 12, self.end - self.start, minlength=12)
-        return profile_key(durations, "aarden-essen", (major.name, minor.name))
+        return profile_key(self._durations(), "aarden-essen", (major.name, minor.name))
+
+    def _durations(self) -> np.ndarray:
+        """How long each pitch class sounds, in quarter notes: (12,)."""
+        return np.bincount(self.pitch % 12, self.end - self.start, minlength=12)
 
 
 def check_step(step: float) -> None:
