@@ -15,6 +15,7 @@ READING = {
     "pedal": {"nargs": 0, "help": "notes sound on while the pedal of a MIDI file is down"},
     "key_from": {"choices": KEYS_FROM, "help": "keys: of the key signatures or by analysis"},
 }
+KEY_MODEL = "all-keys-cl-vae-lstm"
 CHOICES = {"model": "cl-vae", "corpus": "jsb", "key_classes": "relative-major"}
 
 # The original code's spellings; `-` and `_` are the same in any option.
@@ -87,6 +88,12 @@ def parse(arguments, functions, description):
     if "train" in arguments[:1]:  # its options come from modules that import TensorFlow
         _add_train(p)
     _add_sample(command("sample"))
+    p = command("key")
+    p.add_argument("file", help="of MIDI or MusicXML")
+    p.add_argument("--model", default=KEY_MODEL, help="a run that knows keys, or the path of one")
+    p.add_argument("--model-dir", default="runs", help="where the runs are")
+    p.add_argument("--over-time", action="store_true", help="also a line for each bar")
+    p.add_argument("--json", action="store_true", help="print one JSON object")
     p = command("evaluate")
     p.add_argument("name", help="a run, or the path of one")
     p.add_argument("--model-dir", default="runs", help="where the runs are")
@@ -105,7 +112,7 @@ def parse(arguments, functions, description):
     corpus = commands.add_parser("corpus", help="build or describe a corpus")
     corpus = corpus.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     p = command("corpus_build", corpus)
-    p.add_argument("name", choices=["jsb"], help="the corpus")
+    p.add_argument("name", choices=["jsb", "jsb-local-keys"], help="the corpus, or local keys")
     p = command("corpus_fetch", corpus)
     p.add_argument("name", choices=[*FILES, "all"], help="the corpus")
     p = command("corpus_info", corpus)

@@ -25,7 +25,7 @@ def main(arguments=None):
     """Run the command; returns the exit status (0, 1 if training diverged, 2 for bad input)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        if {"train", "sample", "evaluate", "reproduce"} & set(arguments[:1]):
+        if {"train", "sample", "key", "evaluate", "reproduce"} & set(arguments[:1]):
             import_tensorflow()
         parsed = parse(arguments, globals(), __doc__.splitlines()[0])
         _check_not_empty(vars(parsed) | vars(parsed).get("options", {}))
@@ -207,6 +207,26 @@ def _write(rolls, files, bpm, step):
         print(midi)
 
 
+def key(args):
+    """`cvae key`: the key of a file, how probable it is, and how it changes."""
+    from cvae.keyfinder import find_key
+
+    found = find_key(args.file, args.model, args.model_dir)
+    bars = list(enumerate(found.bars, 1)) if args.over_time else []
+    if args.json:
+        result = {"key": found.key, "probability": found.probability, "interval": found.interval}
+        result["runners_up"] = [{"key": k, "probability": p} for k, p in found.runners_up]
+        if args.over_time:
+            result["bars"] = [{"bar": i, "key": k, "probability": p} for i, (k, p) in bars]
+        print(json.dumps(result, indent=2))
+        return
+    low, high = found.interval
+    print(f"{found.key}  {found.probability:.2f} (90 % interval {low:.2f} to {high:.2f})")
+    print("then", ", ".join(f"{k} {p:.2f}" for k, p in found.runners_up))
+    for i, (name, probability) in bars:
+        print(f"bar {i:4}  {name:8}  {probability:.2f}")
+
+
 def evaluate(args):
     """`cvae evaluate`: all scores of a run."""
     from cvae.evaluation import evaluate as scores
@@ -230,10 +250,11 @@ def reproduce(args):
 
 
 def corpus_build(args):
-    """`cvae corpus build`: the derived table, from music21."""
+    """`cvae corpus build`: a derived table, from music21."""
     from cvae.music.jsb import build_jsb
+    from cvae.music.local_keys import build_local_keys
 
-    print(build_jsb())
+    print(build_jsb() if args.name == "jsb" else build_local_keys())
 
 
 def corpus_fetch(args):

@@ -64,7 +64,7 @@ def frames(corpus, split):
     return Batch(cut.x[:, 0], cut.x_prev[:, 0], cut.key)
 
 
-def examples(corpus, split, length=1, stride=1):
+def examples(corpus, split, length=1, stride=1, to_the_end=False):
     """Cut the songs of a split.
 
     Parameters
@@ -76,6 +76,8 @@ def examples(corpus, split, length=1, stride=1):
     stride : int
         Steps from the start of an example to that of the next. What is left at the end of a song
         is a shorter example.
+    to_the_end : bool
+        Examples start in the last steps of a song too, and are shorter than `length`.
 
     Returns
     -------
@@ -93,7 +95,9 @@ def examples(corpus, split, length=1, stride=1):
         total = len(entry.roll)
         longest = total if length == SONG else length
         starts = list(range(0, max(total - longest, 0) + 1, total if length == SONG else stride))
-        if starts[-1] + longest < total and starts[-1] + stride < total:
+        if to_the_end:
+            starts = list(range(0, total, stride))
+        elif starts[-1] + longest < total and starts[-1] + stride < total:
             starts.append(starts[-1] + stride)
         steps += [np.zeros((1, PITCHES), bool), entry.roll]
         start += [row + 1 + first for first in starts]
@@ -105,6 +109,12 @@ def examples(corpus, split, length=1, stride=1):
     return Examples(
         np.concatenate(steps), np.array(start, np.int32), np.array(size, np.int32), key, song
     )
+
+
+def shortened(data, rng):
+    """Each example ended after 1 to all of its steps, uniform in the square root of the number."""
+    kept = np.ceil(data.length * (1 - rng.random(len(data.length))) ** 2)
+    return data._replace(length=kept.astype(np.int32))
 
 
 def gather(data, index, longest, sequential):
@@ -122,8 +132,11 @@ def gather(data, index, longest, sequential):
 
 
 def padded_length(lengths):
-    """Each length rounded up to a power of two, but not above the longest: few are different."""
-    return np.minimum(2 ** np.ceil(np.log2(lengths)).astype(int), np.max(lengths))
+    """Each length rounded up to a power of two, 16 at least, but not above the longest.
+
+    So few are different: each is compiled by itself.
+    """
+    return np.minimum(2 ** np.ceil(np.log2(np.maximum(lengths, 16))).astype(int), np.max(lengths))
 
 
 def chunks(lengths, steps):

@@ -55,12 +55,18 @@ PIECES = SONGS | {
     "kl_anneal": 12,
 }
 FRAMES = TRAINING | {"epochs": 20, "patience": 0, "cosine_decay": True}
+# A large classifier and a small memory, which need not compose; windows of all lengths, for it is
+# asked about one step or about a whole song.
+KEY_FINDER = VAE_LSTM | CLASSIFIER | {"prior": "lstm", "hidden_dim": 64, "latent_dim": 16}
+ANY_LENGTH = SEQUENCES | SURE | {"seq_length": 64, "any_length": True, "cosine_decay": True}
 PIANO = LSTM_BELOW_2_MB | {"dropout": 0.2}
 PIANO_PIECES = PIECES | {"epochs": 40, "seq_length": 64, "kl_anneal": 4, "any_key": False}
 
 
-def _row(model, corpus, options, **training):
-    return {"model": model, "corpus": corpus, "options": options, "training": training}
+def _row(model, corpus, options, key_classes="relative-major", **training):
+    row = {"model": model, "corpus": corpus, "options": options, "training": training}
+    # Only where it is not the default, as the rows of older results are without it.
+    return row if key_classes == "relative-major" else row | {"key_classes": key_classes}
 
 
 EXPERIMENTS = {
@@ -111,6 +117,20 @@ EXPERIMENTS = {
     ],
     # The paper's own model with a memory, for the gallery.
     "standard": [_row("cl-vae-lstm", "jsb", STANDARD_BELOW_2_MB | CLASSIFIER, **SHORTER)],
+    # The key from any number of steps.
+    "key": [
+        _row("cl-vae-lstm", corpus, KEY_FINDER, **ANY_LENGTH) for corpus in ("jsb-original", "jsb")
+    ],
+    # The 24 keys, each heard in all 12 transpositions: what `cvae key` asks.
+    "all-keys": [
+        _row(
+            "cl-vae-lstm",
+            "jsb+piano-midi",
+            KEY_FINDER,
+            "major-minor",
+            **ANY_LENGTH | {"epochs": 6, "transpose": 11, "batch_size": 128},
+        )
+    ],
     # What chapters 5 and 6 load.
     "book": [
         _row("vae-lstm", "jsb", STANDARD, **SHORTER),
@@ -120,7 +140,7 @@ EXPERIMENTS = {
 }
 # Rows of "twins": a plain model, and a Classifying one that differs in w alone.
 TWINS = ((0, 1), (2, 3), (4, 5), (4, 6))
-ONE_SEED = ("book", "standard")
+ONE_SEED = ("all-keys", "book", "standard")
 # Runs of the first seed that come with the project, for the book to load.
 PUBLISHED = {
     "corpora-0-0": "jsb-vae",
@@ -129,6 +149,8 @@ PUBLISHED = {
     "book-1-0": "jsb-vae-lstm",
     "book-2-0": "jsb-cl-vae-lstm",
     "standard-0-0": "jsb-cl-vae-lstm-standard",
+    "key-1-0": "jsb-cl-vae-lstm-any-length",
+    "all-keys-0-0": "all-keys-cl-vae-lstm",
     "piano-0-0": "piano-midi-vae",
     "piano-1-0": "piano-midi-cl-vae",
     "piano-2-0": "piano-midi-vae-lstm",

@@ -17,9 +17,11 @@ from scipy.stats import bootstrap
 import cvae
 from cvae.evaluation import SEED_STEPS, STEPS, continuations, evaluate, pieces, sample_statistics
 from cvae.experiments import CERTAINTIES, EXPERIMENTS, PUBLISHED, TWINS, seeds_of
+from cvae.key_scores import file_row, local_key_rows, song_rows, window_rows
 from cvae.models.checks import check_choice, check_sizes
 from cvae.music import corpus_statistics, load_corpus, pitch_in_scale_rate
 from cvae.music.corpora import CORPORA
+from cvae.music.local_keys import analysed_chorales
 from cvae.paths import data_folder, write_atomically
 from cvae.progress import progress_bar
 from cvae.quiet import import_tensorflow
@@ -28,12 +30,14 @@ from cvae.training import TrainingConfig, fit
 
 __all__ = ["NAMES", "reproduce", "results", "summary"]
 
-NAMES = (*EXPERIMENTS, "samples", "in-key", "statistics")
+NAMES = (*EXPERIMENTS, "samples", "in-key", "key-inference", "statistics")
 SPLITS = ("valid", "test")
 SAMPLES = 500
 SCORES = "scores.json"
 # Fewer than 64 where there is a w: its samples are taken times those of z, which would take hours.
-IW_SAMPLES = dict.fromkeys(("twins", "storn", "piano", "standard"), 16)
+IW_SAMPLES = dict.fromkeys(("twins", "storn", "piano", "standard"), 16) | dict.fromkeys(
+    ("key", "all-keys"), 1
+)
 
 
 def reproduce(only=None, folder="runs", quick=False, jobs=1):
@@ -98,7 +102,9 @@ def _plan(name, folder, target, quick):
     if name == "samples":
         return [(sample_rows, target / "models", quick)]
     if name == "statistics":
-        return [(_statistics, corpus) for corpus in CORPORA]
+        return [(_statistics, corpus) for corpus in CORPORA if "+" not in corpus]
+    if name == "key-inference":
+        return [(_key_rows, folder, quick)]
     if name == "in-key":
         runs = _runs("twins", folder, quick)
         return [(_continued, i, *run, quick) for (i, *_), run in runs]
@@ -121,7 +127,7 @@ def _runs(name, folder, quick):
 def _trained(folder, row, seed):
     """The run of a row, trained to its end."""
     config = TrainingConfig(**row["training"], seed=seed)
-    corpus = load_corpus(row["corpus"])
+    corpus = load_corpus(row["corpus"], row.get("key_classes", "relative-major"))
     options, training = row["options"] | {"seed": seed}, dataclasses.asdict(config)
     run = Run.plan(folder, row["model"], corpus, training, overwrite=True, **options)
     resume = (folder / STATE).exists()
@@ -199,6 +205,25 @@ def sample_rows(models, quick=False):
 
 def _statistics(name):
     return [corpus_statistics(load_corpus(name))]
+
+
+def _key_rows(folder, quick=False):
+    """How well the models of "key" and "all-keys" tell keys: see `cvae.key_scores`."""
+    rows, models = [], {}
+    for _, run in _runs("key", folder, quick):
+        trained, corpus = _trained(*run)
+        models.setdefault(corpus.name, (corpus, []))[1].append(trained.model)
+    for corpus, of_seeds in models.values():
+        rows += [{"part": "windows"} | row for row in window_rows(corpus, of_seeds)]
+    finder, _ = _trained(*next(_runs("all-keys", folder, quick))[1])
+    rows += [{"part": "songs"} | row for row in song_rows(finder)]
+    chorales = analysed_chorales()
+    trained_on = {song.source for song in load_corpus("jsb").train}
+    unseen = [chorale for chorale in chorales if f"BWV {chorale.bwv}" not in trained_on]
+    for part, those in (("local keys", chorales), ("local keys, unseen", unseen)):
+        local = local_key_rows(finder.model, finder.settings["keys"], those)
+        rows += [{"part": part} | row for row in local]
+    return rows + [{"part": "files"} | file_row(finder.folder)]
 
 
 def _continued(i, folder, row, seed, quick=False):

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from cvae.evaluation import check_match, score
-from cvae.examples import SONG, examples, gather, lanes, shuffled_batches
+from cvae.examples import SONG, examples, gather, lanes, shortened, shuffled_batches
 from cvae.models.checks import check_seed
 from cvae.progress import progress_bar
 from cvae.runs import (
@@ -76,6 +76,10 @@ class TrainingConfig:
     any_key : bool
         Let examples move to keys that the corpus lacks, for a model without classes. Needs
         `transpose`.
+    any_length : bool
+        Each training window has a number of steps of its own, drawn anew in each epoch from 1 to
+        `seq_length`, uniform in the square root: so a classifier learns to tell a key from however
+        many steps there are, few or all. Excludes `carry_state`.
     seed : int
         Of the order of the data, the posterior samples and the augmentation (on the command line
         of the first weights too).
@@ -95,6 +99,7 @@ class TrainingConfig:
     patience: int = 5
     transpose: int = 0
     any_key: bool = False
+    any_length: bool = False
     seed: int = 0
 
     def __post_init__(self):
@@ -131,6 +136,8 @@ class TrainingConfig:
             raise ValueError(f"transpose: got {self.transpose}, must be at most 11")
         if self.any_key and not self.transpose:
             raise ValueError("any_key: got True, needs transpose of at least 1")
+        if self.any_length and self.carry_state:
+            raise ValueError("any_length: got True, excludes carry_state")
         for name in ("kl_anneal", "w_kl_anneal"):
             if getattr(self, name) > self.epochs:
                 raise ValueError(
@@ -222,7 +229,8 @@ class Trainer:
         self.folder = Path(folder) if folder is not None else None
         length = seq_length(model, config)
         stride = length if config.carry_state else 1
-        self.train, self.valid = (examples(corpus, s, length, stride) for s in ("train", "valid"))
+        self.train = examples(corpus, "train", length, stride, to_the_end=config.any_length)
+        self.valid = examples(corpus, "valid", length, stride)
         size = len(np.unique(self.train.song)) if config.carry_state else len(self.train.key)
         if size < config.batch_size:
             what = "songs" if config.carry_state or length == SONG else "steps or windows"
@@ -237,6 +245,8 @@ class Trainer:
         self.variables = [*model.variables, *self.optimizer.variables]
         self.epoch, self.history, self.writer = 0, {}, None
         self.best_weights = weights_of(model.variables)
+        if config.any_length and not model.sequential:
+            raise ValueError(f"any_length: got True, the model {model.name!r} sees single steps")
         if config.any_key and model.classes:
             raise ValueError(f"any_key: got True, the model {model.name!r} has classes")
         frequency = np.bincount(self.train.key, minlength=len(corpus.keys)) / len(self.train.key)
@@ -274,6 +284,8 @@ class Trainer:
             if self.transposition:
                 data = self.transposition.of_songs(data, rng)
         else:
+            if config.any_length:
+                data = shortened(data, rng)
             groups = shuffled_batches(data.length, config.batch_size, rng)
         seed = np.array([config.seed, self.epoch], np.int32)
         ramps = (ramp(self.epoch, config.kl_anneal), ramp(self.epoch, config.w_kl_anneal))

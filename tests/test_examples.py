@@ -13,6 +13,7 @@ from cvae.examples import (
     gather,
     lanes,
     padded_length,
+    shortened,
     shuffled_batches,
 )
 from cvae.music.corpora import Corpus, Song
@@ -131,6 +132,28 @@ def test_any_stride(lengths, length, stride):
         assert of_song[-1] + max(length, stride) >= steps
 
 
+@settings(max_examples=40, deadline=None)
+@given(LENGTHS, st.integers(1, 13))
+def test_examples_to_the_end_start_at_every_step(lengths, length):
+    corpus = corpus_of(lengths)
+    data = examples(corpus, "train", length, to_the_end=True)
+    check_cut(corpus, data, [range(steps) for steps in lengths])
+    rest = np.concatenate([np.arange(steps, 0, -1) for steps in lengths])
+    np.testing.assert_array_equal(data.length, np.minimum(rest, length))
+
+
+def test_shortened_examples_have_the_square_roots_distribution():
+    corpus = corpus_of([64])
+    data = examples(corpus, "train", "song")
+    rng = np.random.default_rng(0)
+    kept = np.array([shortened(data, rng).length[0] for _ in range(4000)])
+    assert kept.min() == 1 and kept.max() == 64
+    for steps in (1, 4, 16, 36):
+        assert np.mean(kept <= steps) == pytest.approx((steps / 64) ** 0.5, abs=0.03)
+    other = shortened(data, rng)
+    assert all(a is b for a, b in zip(other, data, strict=True) if a is not other.length)
+
+
 def test_a_split_lies_in_memory_once(tiny_corpus):
     few, many = examples(tiny_corpus, "train", "song"), examples(tiny_corpus, "train", 5)
     assert few.steps.dtype == bool and few.steps.shape == many.steps.shape
@@ -153,7 +176,7 @@ MANY = st.lists(st.integers(1, 200), min_size=1, max_size=60)
 @given(MANY)
 def test_padded_lengths_are_few_and_not_far_off(lengths):
     padded = padded_length(lengths)
-    assert np.all((lengths <= padded) & (padded < 2 * np.array(lengths)))
+    assert np.all((lengths <= padded) & (padded < np.maximum(17, 2 * np.array(lengths))))
     assert np.all((padded == max(lengths)) | (np.log2(padded) % 1 == 0))
     assert max(padded) == max(lengths)
 

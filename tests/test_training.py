@@ -56,6 +56,7 @@ MODES = {
     "windows": {"seq_length": 4, "batch_size": 20},
     "songs": {"seq_length": "song", "batch_size": 4},
     "carried": {"seq_length": 4, "carry_state": True, "batch_size": 4},
+    "any length": {"seq_length": "song", "any_length": True, "batch_size": 20},
 }
 
 
@@ -84,6 +85,7 @@ def test_the_defaults_are_the_originals():
         "patience": 5,
         "transpose": 0,
         "any_key": False,
+        "any_length": False,
         "seed": 0,
     }
 
@@ -132,6 +134,11 @@ def test_whole_songs_exclude_carried_state():
         TrainingConfig(seq_length="song", carry_state=True)
 
 
+def test_any_length_excludes_carried_state():
+    with pytest.raises(ValueError, match=r"\Aany_length: [^\n]+\Z"):
+        TrainingConfig(any_length=True, carry_state=True)
+
+
 def test_ramp_rises_in_a_line_to_one():
     assert [ramp(epoch, 4) for epoch in range(6)] == [0, 0.25, 0.5, 0.75, 1, 1]
     assert ramp(0, 0) == 1
@@ -174,6 +181,7 @@ def test_a_batch_larger_than_the_number_of_songs(settings, tiny_corpus):
         ({"seq_length": 2}, "seq_length"),
         ({"seq_length": "song"}, "seq_length"),
         ({"carry_state": True}, "carry_state"),
+        ({"any_length": True}, "any_length"),
     ],
 )
 def test_a_model_of_single_steps_takes_no_sequences(settings, named, tiny_corpus):
@@ -738,7 +746,7 @@ def test_a_given_key_is_obeyed(trained, tiny_corpus):
 
 def test_an_inferred_key_is_that_of_the_seed(trained, tiny_corpus):
     for song in tiny_corpus.test:
-        whole, steps = trained.model.infer_key(song.roll)
+        whole, steps, *_ = trained.model.infer_key(song.roll)
         assert tiny_corpus.keys[np.argmax(whole)] == song.key and steps.shape == (len(song.roll), 3)
 
 

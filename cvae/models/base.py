@@ -55,10 +55,20 @@ class Elbo(NamedTuple):
 
 
 class KeyPosterior(NamedTuple):
-    """Class probabilities of a whole roll, (K,), and of each of its steps, (T, K)."""
+    """What a roll says of its class.
+
+    The probability of a class is the mean of its w: p(class | x) = E[w] under q(w | x).
+
+    whole : (K,), class probabilities of the whole roll
+    steps : (T, K), of each of its steps, see `infer_key`
+    interval : (2, K), the 90 % credible interval of each w of the whole roll
+    leading : (K,), probability that each w of the whole roll is the largest
+    """
 
     whole: np.ndarray
     steps: np.ndarray
+    interval: np.ndarray
+    leading: np.ndarray
 
 
 class LatentModel(Sampler, keras.Model):
@@ -215,31 +225,46 @@ class LatentModel(Sampler, keras.Model):
         """q(w | x_t) of each step by itself: roll (T, P); event (K,), batch (T,)."""
         return self.posterior_w(roll)
 
-    def infer_key(self, roll):
+    def infer_key(self, roll, window=None):
         """Posterior probabilities of the classes.
 
         Parameters
         ----------
         roll : array (T, P)
             A piano roll of at least one step.
+        window : int, optional
+            Steps that tell of each step: a window about it (at the ends of the roll, the first or
+            last so many steps; all steps of a shorter roll). By default a step by itself, or in a
+            model of sequences it and all before it.
 
         Returns
         -------
         KeyPosterior
-            `whole`, the mean of q(w | roll), (K,), and `steps`, for each step, (T, K): the mean of
-            q(w | x_t), or in a model of sequences that of q(w | x_<=t), all steps so far.
 
         Raises
         ------
         ValueError
-            If the model has no classes, or `roll` is not (T, P) with T of at least 1.
+            If the model has no classes, `roll` is not (T, P) with T of at least 1, or `window` is
+            below 1.
         """
         if not self.classes:
             raise ValueError(f"infer_key: the model {self.name!r} has no classes")
         roll = check_roll(roll, "roll", self.pitches, ndim=2)
-        return KeyPosterior(
-            self.infer_w(roll).mean().numpy(), self.infer_w_so_far(roll).mean().numpy()
-        )
+        if window is None:
+            steps = self.infer_w_so_far(roll)
+        else:
+            steps = self.infer_w(tf.gather(roll, windows_about(len(roll), window)))
+        whole = self.infer_w(roll)
+        results = whole.mean(), steps.mean(), whole.credible_interval(), whole.leading()
+        return KeyPosterior(*(result.numpy() for result in results))
+
+
+def windows_about(steps, window):
+    """Numbers of the steps in a window about each of so many, see `infer_key`: (T, window)."""
+    check_sizes(window=window)
+    size = min(window, steps)
+    start = np.clip(np.arange(steps) - size // 2, 0, steps - size)
+    return start[:, None] + np.arange(size)
 
 
 def total(terms, mask):

@@ -55,7 +55,8 @@ class LogisticNormal(tfd.TransformedDistribution):
     the simplex, and the median of each log-ratio. (The Lebesgue density can have one peak in each
     corner, so that "its" mode would jump.) `mean` has no closed form: ``mean(draws, seed)`` is a
     Monte Carlo estimate over antithetic pairs, the same at each call with the same seed; its
-    standard error is below 0.71 / sqrt(draws).
+    standard error is below 0.71 / sqrt(draws). `credible_interval` and `leading` are estimates from
+    the same draws.
 
     References
     ----------
@@ -105,6 +106,44 @@ class LogisticNormal(tfd.TransformedDistribution):
         return self.bijector.forward(self.distribution.mean())
 
     def _mean(self, draws=1000, seed=(0, 0)):
+        return tf.reduce_mean(self._antithetic(draws, seed), axis=0)
+
+    def credible_interval(self, level=0.9, draws=1000, seed=(0, 0)):
+        """Interval of each probability by itself that holds it with the probability `level`.
+
+        Parameters
+        ----------
+        level : float
+            Between 0 and 1; as much lies below the interval as above.
+        draws, seed
+            As for `mean`.
+
+        Returns
+        -------
+        tensor (2, ..., K)
+            Lower and upper ends.
+
+        Raises
+        ------
+        ValueError
+            For another level.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level: got {level!r}, must be between 0 and 1")
+        ends = [50 * (1 - level), 50 * (1 + level)]
+        return tfp.stats.percentile(self._antithetic(draws, seed), ends, axis=0)
+
+    def leading(self, draws=1000, seed=(0, 0)):
+        """Probability that each class has the largest of the probabilities: (..., K).
+
+        `mean` says how probable a class is; this, how sure it is that none is more probable.
+        """
+        draws = self._antithetic(draws, seed)
+        largest = tf.one_hot(tf.argmax(draws, axis=-1), draws.shape[-1], dtype=self.dtype)
+        return tf.reduce_mean(largest, axis=0)
+
+    def _antithetic(self, draws, seed):
+        """Draws in pairs that mirror each other about `loc`: (draws, ..., K)."""
         normal = self.distribution
         pairs = [(draws + 1) // 2]
         shape = tf.concat([pairs, normal.batch_shape_tensor(), normal.event_shape_tensor()], axis=0)
@@ -112,7 +151,7 @@ class LogisticNormal(tfd.TransformedDistribution):
         offsets = tf.random.stateless_normal(shape, seed, dtype=self.dtype, alg="philox")
         offsets *= normal.stddev()
         offsets = tf.concat([offsets, -offsets], axis=0)
-        return tf.reduce_mean(self.bijector.forward(normal.loc + offsets), axis=0)
+        return self.bijector.forward(normal.loc + offsets)
 
     def _sample_and_log_prob(self, sample_shape, seed):
         w = self.sample(sample_shape, seed=seed)

@@ -12,6 +12,7 @@ name                      songs
 ``piano-midi``            337 piano pieces of piano-midi.de, from Bach to Ravel, in their own keys
 ``piano-midi-c``          the same, transposed to C major or C minor where the piano allows it
 ``piano-midi-bl``         Boulanger-Lewandowski's 124 of them and splits; keys as in ``jsb-bl``
+``jsb+piano-midi``        both ``jsb`` and ``piano-midi``, in steps of a quarter note: all 24 keys
 path of a folder or file  of MIDI and MusicXML: see `cvae.music.files`
 path of a pickle          laid out as the original's: ``train``, ``valid`` and ``test`` are lists of
                           songs, a song a list of steps, a step a list of MIDI numbers;
@@ -43,6 +44,7 @@ __all__ = [
 CORPORA = (
     *("jsb", "jsb-c", "jsb-original", "jsb-bl"),
     *("piano-midi", "piano-midi-c", "piano-midi-bl"),
+    "jsb+piano-midi",
 )
 
 _FROM_MIDI = ("piano-midi", "piano-midi-c")
@@ -70,8 +72,8 @@ def load_corpus(
     ----------
     name_or_path : str or Path
         ``"jsb"``, ``"jsb-c"``, ``"jsb-original"``, ``"jsb-bl"``, ``"piano-midi"``,
-        ``"piano-midi-c"``, ``"piano-midi-bl"``; or the path of a folder or file of MIDI or
-        MusicXML, or of a pickle laid out as the original's.
+        ``"piano-midi-c"``, ``"piano-midi-bl"``, ``"jsb+piano-midi"``; or the path of a folder or
+        file of MIDI or MusicXML, or of a pickle laid out as the original's.
     key_classes : {"relative-major", "major-minor"}
         Whether a minor key is called by its relative major or keeps its own name. The corpora in C
         and those of Boulanger-Lewandowski have the classes C major and C minor in either case.
@@ -113,6 +115,10 @@ def load_corpus(
     if name == "jsb-c":
         songs, _ = _all_to_c(_read_jsb())
         return make_corpus(name, songs, "major-minor")
+    if name == "jsb+piano-midi":
+        chorales, pieces = _read_jsb(), read_piano_midi(Reading(step=1.0))
+        both = {split: chorales[split] + pieces[split] for split in SPLITS}
+        return make_corpus(name, both, key_classes)
     if name == "jsb-original":
         return make_corpus(name, _read_original(), key_classes)
     if name in ("jsb-bl", "piano-midi-bl"):

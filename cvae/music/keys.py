@@ -21,6 +21,8 @@ __all__ = [
     "PROFILES",
     "RELATIVE_MAJORS",
     "Key",
+    "fifths_apart",
+    "modulation_probabilities",
     "parse_key",
     "profile_key",
     "profile_scores",
@@ -128,6 +130,59 @@ def scale_mask(key_name: str) -> np.ndarray:
     mask = np.zeros(12, dtype=bool)
     mask[list(parse_key(key_name).scale)] = True
     return mask
+
+
+def fifths_apart(one: str, other: str) -> int:
+    """Steps round the circle of fifths from the scale of a key to that of another.
+
+    Parameters
+    ----------
+    one, other : str
+        Any names that `parse_key` reads.
+
+    Returns
+    -------
+    int
+        0 to 6: so many notes of the one scale are not in the other (5 for 6 steps).
+    """
+    first, second = (parse_key(name).relative_major.tonic for name in (one, other))
+    fifths = 7 * (second - first) % 12
+    return min(fifths, 12 - fifths)
+
+
+def modulation_probabilities(classes: Sequence[str], stay: float) -> np.ndarray:
+    """Probability of the key of a step after that of the step before: near keys are likelier.
+
+    A key stays with the probability `stay`. Else it moves, e times less likely for each step round
+    the circle of fifths, and for a change of mode.
+
+    Parameters
+    ----------
+    classes : sequence of K key names
+        At least 2.
+    stay : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    ndarray of float, shape (K, K)
+        Row: the key before.
+
+    Raises
+    ------
+    ValueError
+        For fewer classes or another `stay`.
+    """
+    if len(classes) < 2:
+        raise ValueError(f"classes: got {len(classes)}, must be at least 2")
+    if not 0 < stay < 1:
+        raise ValueError(f"stay: got {stay!r}, must be between 0 and 1")
+    modes = np.array([parse_key(name).mode for name in classes])
+    apart = np.array([[fifths_apart(one, other) for other in classes] for one in classes])
+    move = np.exp(-(apart + (modes[:, None] != modes)))
+    np.fill_diagonal(move, 0)
+    move *= (1 - stay) / move.sum(axis=1, keepdims=True)
+    return move + stay * np.eye(len(classes))
 
 
 PROFILES = {

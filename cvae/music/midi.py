@@ -138,7 +138,7 @@ def read_midi(path: str | Path, step: float = 1.0, pedal: bool = False) -> np.nd
 
 
 def read_midi_score(path: str | Path, pedal: bool = False) -> Score:
-    """Notes and key signature of a MIDI file, by its ticks: the tempo does not matter.
+    """Notes and signatures of a MIDI file, by its ticks: the tempo does not matter.
 
     Parameters
     ----------
@@ -158,11 +158,13 @@ def read_midi_score(path: str | Path, pedal: bool = False) -> Score:
     path = Path(path)
     file = _load(path)
     sounding = defaultdict(deque)
-    notes, signatures, pedals = [], [], defaultdict(list)
+    notes, signatures, meters, pedals = [], [], [], defaultdict(list)
     tick = end_of_roll = 0
     for tick, event in heapq.merge(*map(_timed, file.tracks), key=itemgetter(0)):
         if event.type == "key_signature":
             signatures.append((tick, parse_key(event.key).relative_major.name))
+        elif event.type == "time_signature":
+            meters.append((tick, 4 * event.numerator / event.denominator))
         elif event.type == "text" and event.text == END_OF_ROLL:
             end_of_roll = tick
         elif event.type == "control_change" and event.control == SUSTAIN:
@@ -184,8 +186,8 @@ def read_midi_score(path: str | Path, pedal: bool = False) -> Score:
             end[mine] = _released(end[mine], events, tick)
     length = max(end_of_roll, end.max(initial=0))
     beat = file.ticks_per_beat
-    signature = longest_signature(signatures, tick)
-    return Score(pitch, start / beat, end / beat, length / beat, signature)
+    signature, bar = longest_signature(signatures, tick), longest_signature(meters, tick)
+    return Score(pitch, start / beat, end / beat, length / beat, signature, bar or 4.0)
 
 
 def _timed(track: mido.MidiTrack) -> Iterator[tuple[int, mido.Message]]:

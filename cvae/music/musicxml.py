@@ -46,7 +46,7 @@ def notes_of(stream) -> Iterator[Note]:
 
 
 def read_musicxml(path: str | Path) -> Score:
-    """Notes and key signature of a MusicXML file, repeats played.
+    """Notes and signatures of a MusicXML file, repeats played.
 
     Parameters
     ----------
@@ -81,7 +81,9 @@ def read_musicxml(path: str | Path) -> Score:
     if "error" in answer:
         raise ValueError(f"{path}: not MusicXML that can be read ({answer['error']})")
     pitch, start, end = np.array(answer["notes"], float).reshape(-1, 3).T
-    return Score(pitch.astype(int), start, end, answer["length"], answer["signature"])
+    return Score(
+        pitch.astype(int), start, end, *(answer[n] for n in ("length", "signature", "bar"))
+    )
 
 
 def _read(path: Path) -> dict:
@@ -97,14 +99,22 @@ def _read(path: Path) -> dict:
     importer.xmlRootToScore(root, importer.stream)
     score = importer.stream.toSoundingPitch().expandRepeats()
     notes = [(note.pitch, float(note.start), float(note.end)) for note in notes_of(score)]
-    signatures = score.parts[0].flatten().getElementsByClass("KeySignature") if notes else ()
-    spans = [
-        (float(each.offset), Key(7 * each.sharps % 12, "major").name)
-        for each in signatures
-        if each.sharps is not None  # of accidentals that no key has
-    ]
     length = max((end for _, _, end in notes), default=0.0)
-    return {"notes": notes, "length": length, "signature": longest_signature(spans, length)}
+    result = {"notes": notes, "length": length, "signature": None, "bar": 4.0}
+    if notes:
+        first = score.parts[0].flatten()
+        keys = [
+            (float(each.offset), Key(7 * each.sharps % 12, "major").name)
+            for each in first.getElementsByClass("KeySignature")
+            if each.sharps is not None  # of accidentals that no key has
+        ]
+        meters = [
+            (float(each.offset), float(each.barDuration.quarterLength))
+            for each in first.getElementsByClass("TimeSignature")
+        ]
+        result["signature"] = longest_signature(keys, length)
+        result["bar"] = longest_signature(meters, length) or 4.0
+    return result
 
 
 def _text(path: Path) -> bytes:

@@ -6,7 +6,7 @@ performance that slows down.
 
 from collections import Counter
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class Score(NamedTuple):
         Of the piece, in quarter notes: that of its last note, or more.
     signature : str or None
         The major key of the key signature that holds longest; None where there is none.
+    bar : float
+        Quarter notes in a bar of the time signature that holds longest; 4 where there is none.
     """
 
     pitch: np.ndarray
@@ -45,6 +47,7 @@ class Score(NamedTuple):
     end: np.ndarray
     length: float
     signature: str | None
+    bar: float = 4.0
 
     def roll(self, step: float = 1.0) -> np.ndarray:
         """Roll of what sounds in each step.
@@ -143,9 +146,9 @@ def check_step(step: float) -> None:
         raise ValueError(f"step: got {step!r}, must be from 0.0625 to 4 quarter notes")
 
 
-def longest_signature(signatures: list[tuple[float, str]], end: float) -> str | None:
-    """The key signature, of (time, key), that holds longest; of two at once, the second."""
+def longest_signature(signatures: list[tuple[float, Any]], end: float) -> Any:
+    """The signature, of (time, signature), that holds longest; of two at once, the second."""
     spans = Counter()
-    for (time, key), (until, _) in pairwise([*signatures, (end, "")]):
+    for (time, key), (until, _) in pairwise([*signatures, (end, None)]):
         spans[key] += until - time
     return max(spans, key=spans.get, default=None)

@@ -260,7 +260,38 @@ def test_importance_weighted_bound_depends_on_its_seed_only(model):
     assert np.all(first != other)
 
 
+# Key inference
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("cl-")])
+@pytest.mark.parametrize("window", [1, 3, 4, 5, 9])
+def test_each_step_has_the_posterior_of_the_window_about_it(kind, window):
+    model, roll = make(kind), rolls(5)
+    steps = model.infer_key(roll, window).steps
+    for t in range(5):
+        first = min(max(t - window // 2, 0), max(5 - window, 0))
+        alone = model.infer_key(roll[first : first + window])
+        # Monte Carlo means from other random numbers: within the error that `mean` documents.
+        np.testing.assert_allclose(steps[t], alone.whole, atol=3 * 0.71 / np.sqrt(1000))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("cl-")])
+def test_interval_and_leading_are_those_of_the_whole_roll(kind):
+    model, roll = make(kind), rolls(5)
+    posterior = model.infer_key(roll)
+    draws = model.infer_w(roll).sample(40_000, seed=(3, 4)).numpy()
+    np.testing.assert_allclose(posterior.interval, np.quantile(draws, [0.05, 0.95], 0), atol=0.03)
+    leading = np.bincount(draws.argmax(axis=-1), minlength=K) / len(draws)
+    np.testing.assert_allclose(posterior.leading, leading, atol=0.05)
+
+
 # Arguments
+
+
+@pytest.mark.parametrize("kind", ["cl-vae", "cl-vae-lstm"])
+def test_infer_key_names_a_bad_window(kind):
+    with pytest.raises(ValueError, match=r"\Awindow: [^\n]+\Z"):
+        make(kind).infer_key(rolls(3), 0)
 
 
 @pytest.mark.parametrize("kind", ["vae", "vae-lstm"])

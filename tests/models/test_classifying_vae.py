@@ -125,7 +125,7 @@ def test_predict_next_hides_x_from_classifier_and_encoder(shaken):
 
 
 def test_infer_key_gives_probabilities(model):
-    whole, steps = model.infer_key(rolls(7))
+    whole, steps, *_ = model.infer_key(rolls(7))
     assert whole.shape == (K,) and steps.shape == (7, K)
     np.testing.assert_allclose(whole.sum(), 1, rtol=1e-5)
     np.testing.assert_allclose(steps.sum(axis=1), np.ones(7), rtol=1e-5)
@@ -135,7 +135,7 @@ def test_infer_key_gives_probabilities(model):
 
 
 def test_infer_key_of_one_step_is_that_step(model):
-    whole, steps = model.infer_key(rolls(1))
+    whole, steps, *_ = model.infer_key(rolls(1))
     np.testing.assert_allclose(whole, steps[0], rtol=1e-4)
     np.testing.assert_allclose(
         model.infer_w(rolls(4, 1)).mode(), model.posterior_w(rolls(4)).mode(), rtol=1e-4

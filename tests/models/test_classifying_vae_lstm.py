@@ -113,7 +113,7 @@ def test_predict_next_hides_the_last_step_from_the_classifier(shaken):
 
 def test_infer_key_is_the_posterior_of_the_roll_and_of_each_beginning(model):
     roll = rolls(5)
-    whole, steps = model.infer_key(roll)
+    whole, steps, *_ = model.infer_key(roll)
     assert whole.shape == (K,) and steps.shape == (5, K)
     np.testing.assert_allclose(whole, model.posterior_w(roll[None]).mean()[0], atol=1e-6)
     samples = model.posterior_w(roll[None]).sample(50_000, seed=(1, 2)).numpy()[:, 0]

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import scipy.special
+import scipy.stats
 import tensorflow as tf
 import tensorflow_probability as tfp
 from hypothesis import given, settings
@@ -365,3 +367,30 @@ def test_tempered_keeps_shapes_and_at_one_everything():
         np.testing.assert_allclose(tempered(coins, temperature).mean(), coins.mean(), rtol=1e-6)
     assert tempered(normal, 0.5).batch_shape == (1, 1)
     np.testing.assert_allclose(tempered(normal, 0.5).mean(), normal.mean())
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_credible_interval_of_two_classes_in_closed_form(level):
+    """With K = 2, w is the logistic function of a normal, whose quantiles are known."""
+    loc, scale = np.float32([0.4]), np.float32([0.8])
+    w = LogisticNormal(loc, scale)
+    low, high = w.credible_interval(level, draws=40_000).numpy()
+    quantiles = scipy.special.expit(
+        scipy.stats.norm(0.4, 0.8).ppf([(1 - level) / 2, (1 + level) / 2])
+    )
+    np.testing.assert_allclose([low[0], high[0]], quantiles, atol=0.01)
+    np.testing.assert_allclose([low[1], high[1]], 1 - quantiles[::-1], atol=0.01)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 90])
+def test_credible_interval_refuses_another_level(level):
+    with pytest.raises(ValueError, match=r"\Alevel: [^\n]+\Z"):
+        LogisticNormal([0.0], [1.0]).credible_interval(level)
+
+
+@pytest.mark.parametrize("coordinates", ["additive", "isometric"])
+def test_leading_of_two_classes_in_closed_form(coordinates):
+    w = LogisticNormal(np.float32([[0.4], [-1.0]]), np.float32([[0.8], [2.0]]), coordinates)
+    expected = scipy.stats.norm.cdf([0.5, -0.5])
+    np.testing.assert_allclose(w.leading(draws=40_000)[:, 0], expected, atol=0.01)
+    np.testing.assert_allclose(tf.reduce_sum(w.leading(), axis=-1), [1, 1], rtol=1e-5)

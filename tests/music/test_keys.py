@@ -12,6 +12,8 @@ from cvae.music.keys import (
     PROFILES,
     RELATIVE_MAJORS,
     Key,
+    fifths_apart,
+    modulation_probabilities,
     parse_key,
     profile_key,
     profile_scores,
@@ -159,3 +161,53 @@ def test_baselines_on_the_original(original, profile):
             cut = windows(songs, classes, length)
             hits = profile_scores(cut.x, profile, classes).argmax(axis=-1) == cut.key
         assert np.mean(hits) == pytest.approx(expected, abs=0.005)
+
+
+# Modulation
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        ("C major", "a minor", 0),
+        ("C major", "G major", 1),
+        ("C major", "F major", 1),
+        ("C major", "e minor", 1),
+        ("C major", "F# major", 6),
+        ("D- major", "B major", 2),
+    ],
+)
+def test_fifths_apart(one, other, apart):
+    assert fifths_apart(one, other) == fifths_apart(other, one) == apart
+
+
+@pytest.mark.parametrize("one", MAJOR_MINOR)
+@pytest.mark.parametrize("other", ["C major", "E- minor"])
+def test_fifths_apart_are_the_notes_that_differ(one, other):
+    differ = np.sum(scale_mask(one) & ~scale_mask(other))
+    assert min(fifths_apart(one, other), 5) == differ
+
+
+def test_modulation_probabilities():
+    probs = modulation_probabilities(MAJOR_MINOR, 0.9)
+    np.testing.assert_allclose(probs.sum(axis=1), np.ones(24))
+    np.testing.assert_allclose(np.diag(probs), np.full(24, 0.9))
+    np.testing.assert_allclose(probs, probs.T)
+    c = dict(zip(MAJOR_MINOR, probs[MAJOR_MINOR.index("C major")], strict=True))
+    assert c["G major"] == pytest.approx(c["A minor"]) == pytest.approx(c["F major"])
+    assert c["G major"] / c["D major"] == pytest.approx(np.e)
+    assert min(c.values()) == pytest.approx(c["E- minor"])
+    # Transposing all keys changes nothing.
+    g = dict(zip(MAJOR_MINOR, probs[MAJOR_MINOR.index("G major")], strict=True))
+    assert g["D major"] == pytest.approx(c["G major"])
+
+
+@pytest.mark.parametrize("stay", [0, 1, -0.5, float("nan")])
+def test_modulation_probabilities_name_a_bad_share(stay):
+    with pytest.raises(ValueError, match=r"\Astay: [^\n]+\Z"):
+        modulation_probabilities(MAJOR_MINOR, stay)
+
+
+def test_one_class_cannot_modulate():
+    with pytest.raises(ValueError, match=r"\Aclasses: [^\n]+\Z"):
+        modulation_probabilities(["C major"], 0.5)

@@ -211,6 +211,17 @@ def test_the_signature_that_holds_longest(tmp_path):
     assert read_midi_score(path).signature == "A major"
 
 
+def test_the_bar_of_the_time_signature_that_holds_longest(tmp_path):
+    notes = [
+        mido.Message("note_on", note=60, velocity=64),
+        mido.Message("note_off", note=60, time=960),
+    ]
+    assert read_midi_score(save(tmp_path, *notes)).bar == 4.0
+    six_eighths = mido.MetaMessage("time_signature", numerator=6, denominator=8)
+    two_halves = mido.MetaMessage("time_signature", numerator=2, denominator=2, time=100)
+    assert read_midi_score(save(tmp_path, two_halves, six_eighths, *notes)).bar == 3.0
+
+
 @pytest.mark.parametrize("pitch", [0, 20, 109, 127])
 def test_notes_off_the_piano_are_an_error(tmp_path, pitch):
     path = tmp_path / "high.mid"

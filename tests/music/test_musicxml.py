@@ -93,6 +93,13 @@ def test_signatures(write):
     assert read_musicxml(write(document(more=odd))).signature is None
 
 
+def test_bars(write):
+    time = "<time><beats>{}</beats><beat-type>{}</beat-type></time>"
+    assert read_musicxml(write(document())).bar == 4.0
+    assert read_musicxml(write(document(time.format(3, 4)))).bar == 3.0
+    assert read_musicxml(write(document(time.format(6, 8)))).bar == 3.0
+
+
 def test_what_a_transposing_instrument_sounds(write):
     """A clarinet in B flat reads D and sounds C."""
     transpose = "<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose>"

@@ -1,0 +1,353 @@
+"""How well keys are told: by window, by song, with what confidence, and where they change."""
+
+import time
+from dataclasses import replace
+from typing import NamedTuple
+
+import mir_eval.key
+import numpy as np
+import tensorflow as tf
+
+from cvae.evaluation import WINDOW_LENGTHS
+from cvae.examples import SONG, songs_of
+from cvae.keyfinder import find_key
+from cvae.models.base import windows_about
+from cvae.models.smoothing import smooth
+from cvae.music import load_corpus
+from cvae.music.keys import PROFILES, modulation_probabilities, parse_key, profile_scores
+from cvae.music.local_keys import analysed_chorales
+from cvae.music.pianoroll import windows
+from cvae.paths import cache_folder
+
+__all__ = [
+    "Answers",
+    "Reliability",
+    "accuracy_interval",
+    "answers",
+    "file_row",
+    "local_key_rows",
+    "profile_answers",
+    "reliability",
+    "song_rows",
+    "weighted_score",
+    "window_rows",
+]
+
+CHUNK = 256  # windows whose posterior is drawn from at once
+RESAMPLES = 2000
+
+
+class Answers(NamedTuple):
+    """What a method says of N windows.
+
+    scores : float (N, K), probabilities, or a profile's correlations
+    key : int (N,), the true class
+    song : int (N,), number of the song in its split
+    """
+
+    scores: np.ndarray
+    key: np.ndarray
+    song: np.ndarray
+
+    @property
+    def right(self):
+        """Whether the class with the highest score is the true one: bool (N,)."""
+        return self.scores.argmax(axis=-1) == self.key
+
+
+def answers(model, corpus, split, length):
+    """Class probabilities of windows by a classifying model.
+
+    Parameters
+    ----------
+    model : LatentModel
+    corpus : Corpus
+        With the keys of the model.
+    split : {"train", "valid", "test"}
+    length : int or "song"
+        Steps in a window, one from each step of each song, or whole songs.
+
+    Returns
+    -------
+    Answers
+    """
+
+    def means(rolls):
+        parts = [rolls[i : i + CHUNK] for i in range(0, len(rolls), CHUNK)]
+        means = [model.infer_w(tf.cast(part, tf.float32)).mean() for part in parts]
+        return np.concatenate(means)
+
+    return _answers(means, corpus, split, length)
+
+
+def profile_answers(corpus, split, length, profile):
+    """The same by a key profile, one of `cvae.music.keys.PROFILES`: its correlations."""
+    return _answers(
+        lambda rolls: profile_scores(rolls, profile, corpus.keys), corpus, split, length
+    )
+
+
+def _answers(score, corpus, split, length):
+    songs = songs_of(corpus, split)
+    if length == SONG:
+        scores = np.concatenate([score(song.roll[None]) for song in songs])
+        key = np.array([corpus.keys.index(song.key) for song in songs])
+        return Answers(scores, key, np.arange(len(songs)))
+    cut = windows(songs, corpus.keys, length=length)
+    return Answers(score(cut.x), cut.key, cut.song)
+
+
+def accuracy_interval(right, song, seed=0):
+    """95 % confidence interval of a mean over windows: bootstrap of songs, as theirs hang together.
+
+    Parameters
+    ----------
+    right : array (N,)
+        Whether each window was told right; or their mean over models, or a difference of two.
+    song : int array (N,)
+    seed : int
+
+    Returns
+    -------
+    list of two floats
+    """
+    songs = np.unique(song, return_inverse=True)[1]
+    total, size = np.bincount(songs, right), np.bincount(songs)
+    drawn = np.random.default_rng(seed).integers(len(size), size=(RESAMPLES, len(size)))
+    means = total[drawn].sum(axis=1) / size[drawn].sum(axis=1)
+    return [float(end) for end in np.percentile(means, [2.5, 97.5])]
+
+
+class Reliability(NamedTuple):
+    """How often answers of like confidence are right; of bins without answers NaN.
+
+    confidence, accuracy : float (bins,), means over the answers in each bin
+    count : int (bins,)
+    error : float, the expected calibration error: mean of |accuracy - confidence| over the answers
+    """
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    count: np.ndarray
+    error: float
+
+
+def reliability(given, bins=10):
+    """Reliability of the most probable class.
+
+    Parameters
+    ----------
+    given : Answers
+        Of a classifying model.
+    bins : int
+        Of equal width, from 0 to 1.
+
+    Returns
+    -------
+    Reliability
+
+    References
+    ----------
+    Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks, arXiv
+    1706.04599, equation 3.
+    """
+    top = given.scores.max(axis=-1)
+    place = np.minimum((top * bins).astype(int), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        confidence = np.bincount(place, top, bins) / count
+        accuracy = np.bincount(place, given.right, bins) / count
+    gap = np.nansum(count * np.abs(accuracy - confidence)) / count.sum()
+    return Reliability(confidence, accuracy, count, float(gap))
+
+
+def weighted_score(truth, guesses):
+    """Mean MIREX score of guessed keys, by `mir_eval`.
+
+    Parameters
+    ----------
+    truth, guesses : sequences of key names
+        A guess scores 1 for the key, 0.5 for that a fifth above, 0.3 for the relative, 0.2 for the
+        parallel key (the other mode on the same tonic), else 0.
+
+    Returns
+    -------
+    float
+    """
+    pairs = zip(map(_in_mir_eval, truth), map(_in_mir_eval, guesses), strict=True)
+    return float(np.mean([mir_eval.key.weighted_score(*pair) for pair in pairs]))
+
+
+def _in_mir_eval(name):
+    return parse_key(name).name.replace("-", "b")
+
+
+def window_rows(corpus, models):
+    """Accuracy and calibration of models of several seeds, beside the key profiles, by window.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    models : list of LatentModel
+
+    Returns
+    -------
+    list of dict
+        corpus, split, length (steps, or "song"), accuracy and calibration_error (of each model),
+        interval (95 %, of the mean accuracy, over songs), profiles (object: name -> accuracy), gain
+        over the best of them and its interval.
+    """
+    rows = []
+    for split in ("valid", "test"):
+        longest = max(len(song.roll) for song in corpus.split(split))
+        for length in (*(n for n in WINDOW_LENGTHS if n <= longest), SONG):
+            given = [answers(model, corpus, split, length) for model in models]
+            right, song = np.mean([each.right for each in given], axis=0), given[0].song
+            by_profile = {
+                name: profile_answers(corpus, split, length, name).right for name in PROFILES
+            }
+            profiles = {name: float(each.mean()) for name, each in by_profile.items()}
+            gain = right - by_profile[max(profiles, key=profiles.get)]
+            row = {"corpus": corpus.name, "split": split, "length": length}
+            row |= {"accuracy": [float(each.right.mean()) for each in given]}
+            row |= {"interval": accuracy_interval(right, song), "profiles": profiles}
+            row |= {"gain": float(gain.mean()), "gain_interval": accuracy_interval(gain, song)}
+            rows.append(row | {"calibration_error": [reliability(each).error for each in given]})
+    return rows
+
+
+def song_rows(run):
+    """Accuracy and weighted score of the 24 keys of whole songs.
+
+    Parameters
+    ----------
+    run : Run
+        Whose model knows the 24 keys.
+
+    Returns
+    -------
+    list of dict
+        corpus, split, songs, method, accuracy, weighted_score. The method "music21" is its analysis
+        of the notes: in ``jsb`` the labels themselves.
+    """
+    rows, keys = [], run.settings["keys"]
+    for name, reading in (("jsb", {}), ("piano-midi", {"step": 1.0})):
+        corpus = replace(load_corpus(name, "major-minor", **reading), keys=tuple(keys))
+        for split in ("valid", "test"):
+            songs = corpus.split(split)
+            guesses = {"classifier": _named(answers(run.model, corpus, split, SONG), keys)}
+            for profile in PROFILES:
+                guesses[profile] = _named(profile_answers(corpus, split, SONG, profile), keys)
+            guesses["music21"] = [song.analysis or song.key for song in songs]
+            truth = [song.key for song in songs]
+            for method, names in guesses.items():
+                row = {"corpus": name, "split": split, "songs": len(songs), "method": method}
+                row |= {"accuracy": float(np.mean(np.array(names) == truth))}
+                rows.append(row | {"weighted_score": weighted_score(truth, names)})
+    return rows
+
+
+def _named(given, keys):
+    return [keys[i] for i in given.scores.argmax(axis=-1)]
+
+
+def file_row(run_folder, files=30):
+    """Accuracy and speed of `find_key` on files of Piano-midi that no model was trained on.
+
+    Parameters
+    ----------
+    run_folder : path
+        Of the model.
+    files : int
+        So many of the test split, the first.
+
+    Returns
+    -------
+    dict
+        files, accuracy (of the 24 keys), weighted_score, seconds_a_file (mean, without the first,
+        which also waits for what is compiled once).
+    """
+    songs = load_corpus("piano-midi", "major-minor", step=1.0).test[:files]
+    midis, found, seconds = cache_folder() / "piano-midi" / "midis", [], []
+    for song in songs:
+        start = time.perf_counter()
+        found.append(find_key(midis / song.source, run_folder).key)
+        seconds.append(time.perf_counter() - start)
+    truth = [song.key for song in songs]
+    return {
+        "files": len(songs),
+        "accuracy": float(np.mean(np.array(found) == truth)),
+        "weighted_score": weighted_score(truth, found),
+        "seconds_a_file": float(np.mean(seconds[1:])),
+    }
+
+
+WINDOWS = (1, 3, 5, 7, 9, 13, 17, 25)
+STAYS = (0.8, 0.9, 0.95, 0.98)
+
+
+def local_key_rows(model, keys, chorales=None):
+    """Share of quarter notes whose key is that of the human analyses.
+
+    Each method has one or two settings (the window about each quarter note, how readily the hidden
+    Markov model stays); those for a chorale are the ones that agree best in all others.
+
+    Parameters
+    ----------
+    model : LatentModel
+        Knows the 24 keys, in steps of a quarter note.
+    keys : sequence of str
+        Its classes.
+    chorales : sequence of AnalysedChorale, optional
+        By default all.
+
+    Returns
+    -------
+    list of dict
+        method, setting (the one that is best in all chorales), chorales, quarter_notes; agreement,
+        share of them; interval (95 %, over chorales); relative_major, the same where relative keys
+        count as one; by_chorale (object: BWV number -> share).
+    """
+    chorales = analysed_chorales() if chorales is None else chorales
+    guesses = {"classifier": {}, "classifier + HMM": {}} | {name: {} for name in PROFILES}
+    for window in WINDOWS:
+        by_chorale = [model.infer_key(chorale.roll, window).steps for chorale in chorales]
+        guesses["classifier"][window,] = [probs.argmax(axis=-1) for probs in by_chorale]
+        for stay in STAYS:
+            transition = modulation_probabilities(keys, stay)
+            paths = [smooth(probs, transition, window=window).path for probs in by_chorale]
+            guesses["classifier + HMM"][window, stay] = paths
+        for profile in PROFILES:
+            guesses[profile][window,] = [
+                _scores_about(chorale.roll, window, profile, keys).argmax(axis=-1)
+                for chorale in chorales
+            ]
+    return [_agreement(name, by, keys, chorales) for name, by in guesses.items()]
+
+
+def _scores_about(roll, window, profile, keys):
+    return profile_scores(roll[windows_about(len(roll), window)], profile, keys)
+
+
+def _agreement(method, guesses, keys, chorales):
+    settings = list(guesses)
+    relative = np.array([parse_key(key).relative_major.tonic for key in keys])
+    song = np.repeat(np.arange(len(chorales)), [len(chorale.keys) for chorale in chorales])
+    truth = np.array([keys.index(key) for chorale in chorales for key in chorale.keys])
+    guess = np.array([np.concatenate(guesses[setting]) for setting in settings])
+    right = guess == truth  # (settings, quarter notes)
+    by_chorale = np.array([right[:, song == i].sum(axis=1) for i in range(len(chorales))])
+    others = by_chorale.sum(axis=0) - by_chorale  # (chorales, settings)
+    chosen = others.argmax(axis=1)[song], np.arange(len(song))
+    right, scale = right[chosen], relative[guess[chosen]] == relative[truth]
+    shares = {each.bwv: float(right[song == i].mean()) for i, each in enumerate(chorales)}
+    return {
+        "method": method,
+        "setting": settings[int(by_chorale.sum(axis=0).argmax())],
+        "chorales": len(chorales),
+        "quarter_notes": len(song),
+        "agreement": float(right.mean()),
+        "interval": accuracy_interval(right, song),
+        "relative_major": float(scale.mean()),
+        "by_chorale": shares,
+    }
