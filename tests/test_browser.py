@@ -1,0 +1,272 @@
+"""The built book in a real browser: what a reader sees, hears and reaches, on every page.
+
+Each page is opened once, and its tests run in this order: those that ask axe about colours come
+late, since they take much of the page away.
+"""
+
+import functools
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections import Counter
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import nbformat
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from execute import BOOK, listed
+from playwright.sync_api import sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+if CHROMIUM is None:
+    pytest.skip("needs Chromium (Debian: apt install chromium)", allow_module_level=True)
+
+PAGES = listed()
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+FLAGS = [
+    "--no-sandbox",  # else it does not start for root, as in a container
+    "--autoplay-policy=no-user-gesture-required",
+]
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+counted = Counter({"pages": 0, "players": 0, "external requests": 0, "serious axe findings": 0})
+
+UNDRAWN = """() => [...document.querySelectorAll(
+  'script[type="application/vnd.jupyter.widget-view+json"]'
+)].filter(view => !view.parentElement.querySelector(".jupyter-widgets"))
+  .map(view => view.textContent)"""
+# Folded parts are opened, and what a page draws after it has loaded is waited for.
+THEME_WAITS = 400  # ms, before it looks which boxes scroll
+STILL = "* { animation: none !important; transition: none !important }"
+SETTLED = """async () => {
+  document.querySelectorAll("summary, button.toggle-button-hidden").forEach(part => part.click());
+  await window.MathJax?.startup.promise;
+  await document.fonts.ready;
+}"""
+# Code is thousands of coloured words, and maths of glyphs, over which axe would take minutes. One
+# word of each class in each kind of box is left; of maths what a screen reader reads (in glyphs axe
+# sees no text).
+THIN_OUT = """() => {
+  const seen = new Set();
+  const surplus = [...document.querySelectorAll("pre span")].filter(word => {
+    const boxes = [".cell_input, .cell_output", ".admonition"].map(box => word.closest(box));
+    const look = [word, word.closest("pre").parentElement, ...boxes].map(box => box?.className);
+    return seen.size === seen.add(look.join()).size;
+  });
+  for (const part of [...surplus, ...document.querySelectorAll("mjx-math")]) part.remove();
+}"""
+BROKEN_PICTURES = """() => Promise.all([...document.images].map(
+  image => image.decode().then(() => [], () => [image.src.slice(0, 80)])
+)).then(found => found.flat())"""
+UNPLAYED = """async () => {
+  const found = [];
+  for (const audio of document.querySelectorAll("audio")) {
+    audio.muted = true;
+    try {
+      await audio.play();
+      const limit = Date.now() + 5000;
+      while (audio.currentTime === 0 && Date.now() < limit)
+        await new Promise(requestAnimationFrame);
+    } catch (error) {
+      found.push(`${audio.ariaLabel}: ${error.message}`);
+    }
+    if (!(Number.isFinite(audio.duration) && audio.duration > 0 && audio.currentTime > 0))
+      found.push(`${audio.ariaLabel}: at ${audio.currentTime} of ${audio.duration} s`);
+    audio.pause();
+  }
+  return found;
+}"""
+TEXT_WITHOUT_CODE = """() => {
+  const article = document.querySelector("article").cloneNode(true);
+  article.querySelectorAll("pre, code, script, mjx-container").forEach(part => part.remove());
+  return article.textContent;
+}"""
+# Wider than the screen, in no box that scrolls. MathJax's text for screen readers is not seen.
+CUT_OFF = """() => [...document.querySelectorAll("article *")].filter(element => {
+  if (element.closest("mjx-assistive-mml")) return false;
+  if (element.getBoundingClientRect().right <= innerWidth + 1) return false;
+  for (let box = element; box !== document.body; box = box.parentElement)
+    if (/auto|scroll/.test(getComputedStyle(box).overflowX)) return false;
+  return true;
+}).map(element => element.outerHTML.slice(0, 100))"""
+NOTE_FOCUS = """() => {
+  window.reached = new Set();
+  document.addEventListener("focusin", event => reached.add(event.target));
+}"""
+UNREACHED = """() => [...document.querySelectorAll(
+  "button.search-button-field, .bd-sidebar-primary a, audio, article a[href], [role=slider]"
+)].filter(element => element.checkVisibility({ visibilityProperty: true }) && !reached.has(element))
+  .map(element => element.outerHTML.slice(0, 100))"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The book, built as `make book` does, and served."""
+    folder = tmp_path_factory.mktemp("book")
+    makefile = (BOOK.parent / "Makefile").read_text(encoding="utf-8")
+    command = re.search(r"jupyter-book (build .*)", makefile).group(1).split()
+    program = Path(sys.executable).with_name("jupyter-book")
+    run = subprocess.run(
+        [program, *command, "--path-output", folder],
+        cwd=BOOK.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    handler = functools.partial(Quiet, directory=folder / "_build" / "html")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page that was opened, with what went wrong on the way."""
+
+    def __init__(self, browser, address, path):
+        self.path, self.address = path, address
+        self.errors, self.elsewhere = [], []
+        self.page = browser.new_context(viewport=DESK, color_scheme="light").new_page()
+        self.page.on("console", self.note_message)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self.note_request)
+        self.page.on("requestfailed", lambda request: self.errors.append(f"lost: {request.url}"))
+        self.page.goto(address + str(path.relative_to(BOOK.parent).with_suffix(".html")))
+        self.page.add_style_tag(content=STILL)
+        for _ in range(100):  # of 0.1 s; what is missing then has a test of its own
+            if not self.page.evaluate(UNDRAWN):
+                break
+            self.page.wait_for_timeout(100)
+        self.page.evaluate(SETTLED)
+        self.page.wait_for_timeout(THEME_WAITS)
+
+    def note_message(self, message):
+        if message.type == "error":
+            self.errors.append(f"{message.text} ({message.location['url'][:80]})")
+
+    def note_request(self, request):
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.elsewhere.append(request.url)
+            counted["external requests"] += 1
+
+    def axe(self, *rules):
+        """Serious findings of these rules or sets of rules, one line for each element."""
+        options = {"runOnly": rules, "resultTypes": ["violations"], "preload": False}
+        findings = Axe().run(self.page, options=options).response["violations"]
+        lines = [
+            f"{finding['id']}: {node['html'][:120]}: {node['failureSummary']}"
+            for finding in findings
+            if finding["impact"] in ("serious", "critical")
+            for node in finding["nodes"]
+        ]
+        counted["serious axe findings"] += len(lines)
+        return lines
+
+
+@pytest.fixture(scope="module", params=PAGES, ids=lambda path: path.stem)
+def visit(request, browser, address):
+    visit = Visit(browser, address, request.param)
+    yield visit
+    visit.page.context.close()
+
+
+@pytest.fixture
+def phone(visit):
+    visit.page.set_viewport_size(PHONE)
+    visit.page.wait_for_timeout(THEME_WAITS)
+    yield visit
+    visit.page.set_viewport_size(DESK)
+
+
+@pytest.fixture
+def dark(visit):
+    visit.page.emulate_media(color_scheme="dark")
+    yield visit
+    visit.page.emulate_media(color_scheme="light")
+
+
+def prose(path):
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def test_pictures_are_there(visit):
+    assert visit.page.evaluate(BROKEN_PICTURES) == []
+
+
+def test_sound_plays(visit):
+    counted["players"] += visit.page.locator("audio").count()
+    assert visit.page.evaluate(UNPLAYED) == []
+
+
+def test_maths_is_typeset(visit):
+    formulas = visit.page.locator(".math")
+    if re.search(r"\$[^$]+\$", prose(visit.path)):
+        assert formulas.count() > 0
+    assert formulas.filter(has_not=visit.page.locator("mjx-container")).all_inner_texts() == []
+    assert visit.page.locator("mjx-merror").all_inner_texts() == []
+    assert re.findall(r"\$\$|\\\(", visit.page.evaluate(TEXT_WITHOUT_CODE)) == []
+
+
+def test_widgets_are_drawn(visit):
+    assert visit.page.evaluate(UNDRAWN) == []
+    assert "Loading widget" not in visit.page.inner_text("article")
+
+
+def test_keyboard_reaches_everything(visit):
+    visit.page.evaluate(NOTE_FOCUS)
+    for _ in range(60):
+        for _ in range(20):
+            visit.page.keyboard.press("Tab")
+        unreached = visit.page.evaluate(UNREACHED)
+        if not unreached:
+            break
+    assert unreached == []
+
+
+def test_fits_a_phone(phone):
+    assert phone.page.evaluate(CUT_OFF) == []
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert phone.axe("scrollable-region-focusable") == []
+
+
+def test_light_is_accessible(visit):
+    assert visit.page.evaluate("document.documentElement.dataset.theme") == "light"
+    visit.page.evaluate(THIN_OUT)
+    assert visit.axe(*WCAG) == []
+
+
+def test_dark_is_legible(dark):
+    dark.page.locator('html[data-theme="dark"]').wait_for(timeout=5000)  # the theme follows
+    dark.page.evaluate(THIN_OUT)
+    assert dark.axe("color-contrast") == []
+
+
+def test_nothing_failed_or_came_from_elsewhere(visit):
+    counted["pages"] += 1
+    assert visit.elsewhere == []
+    assert visit.errors == []
+
+
+def test_count(capsys):
+    with capsys.disabled():
+        print("\nbrowser: " + ", ".join(f"{count} {what}" for what, count in counted.items()))
+    assert counted["pages"] == len(PAGES)
