@@ -221,7 +221,7 @@ def key(args):
         print(json.dumps(result, indent=2))
         return
     low, high = found.interval
-    print(f"{found.key}  {found.probability:.2f} (90 % interval {low:.2f} to {high:.2f})")
+    print(f"{found.key}  {found.probability:.2f} (90 % interval of w: {low:.2f} to {high:.2f})")
     print("then", ", ".join(f"{k} {p:.2f}" for k, p in found.runners_up))
     for i, (name, probability) in bars:
         print(f"bar {i:4}  {name:8}  {probability:.2f}")

@@ -2,15 +2,15 @@
 
 import time
 from dataclasses import replace
-from typing import NamedTuple
 
 import mir_eval.key
 import numpy as np
 import tensorflow as tf
 
+from cvae.calibration import Answers, fit_sharpness, reliability, sharpened
 from cvae.evaluation import WINDOW_LENGTHS
 from cvae.examples import SONG, songs_of
-from cvae.keyfinder import find_key
+from cvae.keyfinder import SHARPNESS, find_key
 from cvae.models.base import windows_about
 from cvae.models.smoothing import smooth
 from cvae.music import load_corpus
@@ -20,14 +20,11 @@ from cvae.music.pianoroll import windows
 from cvae.paths import cache_folder
 
 __all__ = [
-    "Answers",
-    "Reliability",
     "accuracy_interval",
     "answers",
     "file_row",
     "local_key_rows",
     "profile_answers",
-    "reliability",
     "song_rows",
     "weighted_score",
     "window_rows",
@@ -35,24 +32,6 @@ __all__ = [
 
 CHUNK = 256  # windows whose posterior is drawn from at once
 RESAMPLES = 2000
-
-
-class Answers(NamedTuple):
-    """What a method says of N windows.
-
-    scores : float (N, K), probabilities, or a profile's correlations
-    key : int (N,), the true class
-    song : int (N,), number of the song in its split
-    """
-
-    scores: np.ndarray
-    key: np.ndarray
-    song: np.ndarray
-
-    @property
-    def right(self):
-        """Whether the class with the highest score is the true one: bool (N,)."""
-        return self.scores.argmax(axis=-1) == self.key
 
 
 def answers(model, corpus, split, length):
@@ -118,49 +97,6 @@ def accuracy_interval(right, song, seed=0):
     return [float(end) for end in np.percentile(means, [2.5, 97.5])]
 
 
-class Reliability(NamedTuple):
-    """How often answers of like confidence are right; of bins without answers NaN.
-
-    confidence, accuracy : float (bins,), means over the answers in each bin
-    count : int (bins,)
-    error : float, the expected calibration error: mean of |accuracy - confidence| over the answers
-    """
-
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    count: np.ndarray
-    error: float
-
-
-def reliability(given, bins=10):
-    """Reliability of the most probable class.
-
-    Parameters
-    ----------
-    given : Answers
-        Of a classifying model.
-    bins : int
-        Of equal width, from 0 to 1.
-
-    Returns
-    -------
-    Reliability
-
-    References
-    ----------
-    Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks, arXiv
-    1706.04599, equation 3.
-    """
-    top = given.scores.max(axis=-1)
-    place = np.minimum((top * bins).astype(int), bins - 1)
-    count = np.bincount(place, minlength=bins)
-    with np.errstate(invalid="ignore"):
-        confidence = np.bincount(place, top, bins) / count
-        accuracy = np.bincount(place, given.right, bins) / count
-    gap = np.nansum(count * np.abs(accuracy - confidence)) / count.sum()
-    return Reliability(confidence, accuracy, count, float(gap))
-
-
 def weighted_score(truth, guesses):
     """Mean MIREX score of guessed keys, by `mir_eval`.
 
@@ -193,11 +129,13 @@ def window_rows(corpus, models):
     Returns
     -------
     list of dict
-        corpus, split, length (steps, or "song"), accuracy and calibration_error (of each model),
-        interval (95 %, of the mean accuracy, over songs), profiles (object: name -> accuracy), gain
-        over the best of them and its interval.
+        corpus, split, length (steps, or "song"), accuracy (of each model), interval (95 %, of the
+        mean accuracy, over songs), profiles (object: name -> accuracy), gain over the best of them
+        and its interval; raw_error and calibration_error, the expected calibration error of each
+        model as it is and sharpened; sharpness of each, fitted to windows as long of the validation
+        split.
     """
-    rows = []
+    rows, sharpness = [], {}
     for split in ("valid", "test"):
         longest = max(len(song.roll) for song in corpus.split(split))
         for length in (*(n for n in WINDOW_LENGTHS if n <= longest), SONG):
@@ -212,7 +150,15 @@ def window_rows(corpus, models):
             row |= {"accuracy": [float(each.right.mean()) for each in given]}
             row |= {"interval": accuracy_interval(right, song), "profiles": profiles}
             row |= {"gain": float(gain.mean()), "gain_interval": accuracy_interval(gain, song)}
-            rows.append(row | {"calibration_error": [reliability(each).error for each in given]})
+            row |= {"raw_error": [reliability(each).error for each in given]}
+            if split == "valid":
+                sharpness[length] = [fit_sharpness(each) for each in given]
+            sharp = [
+                each._replace(scores=sharpened(each.scores, by))
+                for each, by in zip(given, sharpness[length], strict=True)
+            ]
+            row |= {"calibration_error": [reliability(each).error for each in sharp]}
+            rows.append(row | {"sharpness": sharpness[length]})
     return rows
 
 
@@ -315,7 +261,8 @@ def local_key_rows(model, keys, chorales=None):
         guesses["classifier"][window,] = [probs.argmax(axis=-1) for probs in by_chorale]
         for stay in STAYS:
             transition = modulation_probabilities(keys, stay)
-            paths = [smooth(probs, transition, window=window).path for probs in by_chorale]
+            sharp = [sharpened(probs, SHARPNESS) for probs in by_chorale]
+            paths = [smooth(probs, transition, window=window).path for probs in sharp]
             guesses["classifier + HMM"][window, stay] = paths
         for profile in PROFILES:
             guesses[profile][window,] = [

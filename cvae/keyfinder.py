@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cvae.calibration import sharpened
 from cvae.models.smoothing import smooth
 from cvae.music.files import read_score
 from cvae.music.keys import modulation_probabilities
@@ -13,6 +14,7 @@ from cvae.runs import load_run
 __all__ = ["FoundKey", "find_key"]
 
 WINDOW, STAY = 9, 0.9  # best on the chorales with human analyses: data/results/key-inference.json
+SHARPNESS = 2.5  # of the default model, fitted on the validation split: see there
 RUNNERS_UP = 3
 
 
@@ -20,8 +22,8 @@ class FoundKey(NamedTuple):
     """Key of a piece.
 
     key : str
-    probability : float, 0 to 1
-    interval : two floats, the 90 % credible interval of the key's w
+    probability : float, 0 to 1, calibrated: see `cvae.calibration.sharpened`
+    interval : two floats, the 90 % credible interval of the key's w, which is not
     runners_up : list of (str, float), the next keys and their probabilities
     bars : list of (str, float), key and probability of each bar, counted from the first note: of
         the length that the time signature gives that holds longest
@@ -70,9 +72,11 @@ def find_key(path, model="all-keys-cl-vae-lstm", folder="runs"):
     if not run.model.classes:
         raise ValueError(f"model: got {str(model)!r}, which knows no keys")
     posterior = run.model.infer_key(roll, WINDOW)
-    order = np.argsort(-posterior.whole)
-    best, *others = [(keys[k], float(posterior.whole[k])) for k in order[: 1 + RUNNERS_UP]]
-    smoothed = smooth(posterior.steps, modulation_probabilities(keys, STAY), window=WINDOW)
+    probs = sharpened(posterior.whole, SHARPNESS)
+    order = np.argsort(-probs)
+    best, *others = [(keys[k], float(probs[k])) for k in order[: 1 + RUNNERS_UP]]
+    evidence = sharpened(posterior.steps, SHARPNESS)
+    smoothed = smooth(evidence, modulation_probabilities(keys, STAY), window=WINDOW)
     bar_of_step = (np.arange(len(roll)) * step // score.bar).astype(int)
     bars = []
     for bar in np.unique(bar_of_step):

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 
 from cvae.key_scores import (
-    Answers,
     accuracy_interval,
     answers,
     local_key_rows,
     profile_answers,
-    reliability,
     weighted_score,
     window_rows,
 )
@@ -46,20 +44,6 @@ def test_interval_of_songs_that_agree_within_themselves():
     assert low == pytest.approx(0.5 - spread, abs=0.02)
     assert high == pytest.approx(0.5 + spread, abs=0.02)
     assert accuracy_interval(np.ones(20), np.arange(20) // 4) == [1.0, 1.0]
-
-
-def test_an_honest_forecaster_is_calibrated_and_a_boaster_is_not():
-    rng = np.random.default_rng(0)
-    probs = rng.dirichlet(np.ones(4), 20_000)
-    key = np.array([rng.choice(4, p=row) for row in probs])
-    honest = reliability(Answers(probs, key, key))
-    assert honest.error < 0.015
-    assert honest.count.sum() == len(key) and honest.count[:2].sum() == 0
-    filled = honest.count > 300
-    np.testing.assert_allclose(honest.accuracy[filled], honest.confidence[filled], atol=0.05)
-    boast = np.eye(4)[probs.argmax(axis=1)]
-    boaster = reliability(Answers(boast, key, key))
-    assert boaster.error == pytest.approx(1 - np.mean(probs.argmax(axis=1) == key))
 
 
 @pytest.mark.parametrize(
