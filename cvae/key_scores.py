@@ -228,8 +228,8 @@ def file_row(run_folder, files=30):
     }
 
 
-WINDOWS = (1, 3, 5, 7, 9, 13, 17, 25)
-STAYS = (0.8, 0.9, 0.95, 0.98)
+WINDOWS = (1, 2, 3, 4, 5, 7, 9, 13, 17, 25)
+STAYS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
 
 
 def local_key_rows(model, keys, chorales=None):

@@ -306,7 +306,12 @@ def plot_simplex(
     return ax
 
 
-def plot_key_posterior(probs: np.ndarray, keys: Sequence[str], ax: Axes | None = None) -> Axes:
+def plot_key_posterior(
+    probs: np.ndarray,
+    keys: Sequence[str],
+    ax: Axes | None = None,
+    truth: Sequence[str] | None = None,
+) -> Axes:
     """Probability of each key in each step; a dot marks the likeliest.
 
     Parameters
@@ -316,6 +321,8 @@ def plot_key_posterior(probs: np.ndarray, keys: Sequence[str], ax: Axes | None =
     keys : sequence of K key names
         Of the columns; drawn in the order of fifths from the bottom.
     ax : Axes, optional
+    truth : sequence of T key names, optional
+        Drawn as a line.
 
     Returns
     -------
@@ -336,6 +343,9 @@ def plot_key_posterior(probs: np.ndarray, keys: Sequence[str], ax: Axes | None =
         np.arange(steps) + 0.5, likeliest, "o", markersize=4, color=COLOURS["orange"],
         markeredgecolor="black", markeredgewidth=0.5, label="likeliest",
     )  # fmt: skip
+    if truth is not None:
+        rows = [[keys[i] for i in order].index(key) for key in truth]
+        ax.stairs(rows, np.arange(steps + 1), baseline=None, color="black", lw=2, label="truth")
     ax.set_yticks(range(len(keys)), [key_label(keys[i]) for i in order])
     ax.set(xlabel="step (quarter note)", ylabel="key")
     ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 4, 8, 10], integer=True))

@@ -208,6 +208,15 @@ def test_key_posterior_is_in_the_order_of_fifths():
         plots.plot_key_posterior(probs, keys[:2])
 
 
+def test_the_truth_is_a_line_through_its_keys():
+    probs, keys = np.full((3, 2), 0.5), ["G major", "C major"]
+    ax = plots.plot_key_posterior(probs, keys, truth=["C major", "G major", "G major"])
+    line = next(patch for patch in ax.patches if patch.get_label() == "truth")
+    assert line.get_data().values.tolist() == [0, 1, 1]  # C below G
+    with pytest.raises(ValueError):
+        plots.plot_key_posterior(probs, keys, truth=["D major"] * 3)
+
+
 def test_latents_by_key_differ_in_colour_or_marker():
     z = np.arange(24).reshape(12, 2)
     ax = plots.plot_latents(z, RELATIVE_MAJORS, label="key")
