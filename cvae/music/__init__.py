@@ -29,6 +29,7 @@ from cvae.music.pianoroll import (
 from cvae.music.statistics import (
     corpus_statistics,
     note_repetition,
+    notes_in_common,
     pitch_class_entropy,
     pitch_in_scale_rate,
     pitch_range,
@@ -51,6 +52,7 @@ __all__ = [
     "corpus_statistics",
     "load_corpus",
     "note_repetition",
+    "notes_in_common",
     "notes_to_roll",
     "parse_key",
     "pitch_class_counts",
