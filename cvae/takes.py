@@ -25,7 +25,7 @@ LEAD = 16
 """Steps of a piece that a model hears before it plays, as in `cvae.evaluation.continuations`."""
 
 SAMPLE_RATE = 16000
-BPM = 120
+BPM = 132  # sixteen quarter notes and their echo are eight seconds
 COLOURS = 32  # of a picture: enough for its few, and for the edges of letters
 DOTS_PER_INCH = 130
 

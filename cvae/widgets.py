@@ -7,6 +7,7 @@ ipywidgets 7.7 (Colab's); what only 8 has is used if it is there.
 import base64
 import html
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -24,10 +25,7 @@ from cvae.takes import LEAD, Take, play
 
 __all__ = ["ListeningRoom", "linked_takes", "listening_room"]
 
-CLOSED = (
-    "<p><em>Here the room opens, in a notebook with a kernel: run the cells from the top to this "
-    "one.</em></p>"
-)
+CLOSED = "Here the room opens, in a notebook with a kernel: run the cells from the top to this one."
 SUREST = 0.99
 """Certainty of the ends of a morph, at most: a corner of the simplex is infinitely far away."""
 
@@ -314,6 +312,16 @@ class ListeningRoom:
         return self._morph()
 
 
+@dataclass(frozen=True)
+class Notice:
+    """A line of text that a notebook shows."""
+
+    text: str
+
+    def _repr_html_(self):
+        return f"<p><em>{html.escape(self.text)}</em></p>"
+
+
 def listening_room(**options):
     """The room where a kernel listens; else a line that says how to open it.
 
@@ -324,13 +332,9 @@ def listening_room(**options):
 
     Returns
     -------
-    ipywidgets.VBox or IPython.display.HTML
+    ipywidgets.VBox or Notice
     """
-    if is_live():
-        return ListeningRoom(**options).widget
-    from IPython.display import HTML
-
-    return HTML(CLOSED)
+    return ListeningRoom(**options).widget if is_live() else Notice(CLOSED)
 
 
 def _title(name, settings):

@@ -51,7 +51,7 @@ def test_the_sound_is_short_and_mono(take):
     player = take.sound()
     sound = soundfile.info(io.BytesIO(player.mp3))
     assert (sound.channels, sound.samplerate) == (1, 16000)
-    assert player.seconds == 9.0 and len(player.mp3) < 40_000
+    assert player.seconds == 8.3 and len(player.mp3) < 40_000
 
 
 def test_html_tells_what_is_to_be_heard(take):

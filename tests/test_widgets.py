@@ -265,7 +265,13 @@ def test_a_corpus_that_is_missing_says_what_brings_it(monkeypatch, tmp_path):
 
 
 def test_the_room_is_closed_where_nobody_listens():
-    assert listening_room().data == CLOSED
+    notice = listening_room()
+    assert notice.text == CLOSED and CLOSED in notice._repr_html_()
+
+
+def test_the_room_is_open_where_a_kernel_listens(monkeypatch):
+    monkeypatch.setattr("cvae.widgets.is_live", lambda: True)
+    assert isinstance(listening_room(runs=["jsb-vae"]), widgets.VBox)
 
 
 # Two latents
