@@ -19,12 +19,12 @@ from cvae.music.statistics import (
     scale_consistency,
 )
 
-__all__ = ["LEAD", "Take", "play"]
+__all__ = ["LEAD", "Take", "bars", "play", "table"]
 
 LEAD = 16
 """Steps of a piece that a model hears before it plays, as in `cvae.evaluation.continuations`."""
 
-SAMPLE_RATE = 16000
+SAMPLE_RATE = 12000  # a piano has little above half of it, and a page carries many takes
 BPM = 132  # sixteen quarter notes and their echo are eight seconds
 COLOURS = 32  # of a picture: enough for its few, and for the edges of letters
 DOTS_PER_INCH = 130
@@ -161,7 +161,15 @@ class Take:
                 raise ValueError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def play(run, song, steps: int, title: str, key: str | None = None, **options) -> Take:
+def play(
+    run,
+    song,
+    steps: int,
+    title: str,
+    key: str | None = None,
+    scale: str | None = None,
+    **options,
+) -> Take:
     """Let a model go on after the first `LEAD` steps of a song.
 
     Parameters
@@ -172,8 +180,10 @@ def play(run, song, steps: int, title: str, key: str | None = None, **options) -
     title : str
         Of the take.
     key : str, optional
-        The key that is asked for; by default the model infers it. Without it notes are counted in
-        the song's own.
+        The key that is asked for; by default the model infers it.
+    scale : str, optional
+        The key in whose scale notes are counted: by default the one that is asked for, else the
+        song's.
     **options
         Of `LatentModel.generate`, such as ``seed``, ``temperature``, ``w``.
 
@@ -195,4 +205,30 @@ def play(run, song, steps: int, title: str, key: str | None = None, **options) -
     if run.model.classes:
         chances = run.model.infer_key(roll).whole
         inferred = {name: float(p) for name, p in zip(run.settings["keys"], chances, strict=True)}
-    return Take(title, roll, key or song.key, run.reading.step, inferred)
+    return Take(title, roll, scale or key or song.key, run.reading.step, inferred)
+
+
+def table(*takes: Take) -> str:
+    """Figures of takes side by side, as HTML."""
+    head = "".join(f"<th scope=col>{html.escape(take.title)}</th>" for take in takes)
+    rows = [
+        f"<tr><th scope=row>{name}</th>"
+        + "".join(f"<td>{take.figures[name]:.2f}</td>" for take in takes)
+        for name in takes[0].figures
+    ]
+    return f"<table><tr><td></td>{head}</tr>{''.join(rows)}</table>"
+
+
+def bars(inferred: Mapping[str, float]) -> str:
+    """Probability of each key, in the order of fifths, as HTML: a number and a bar."""
+    from cvae.plots import in_order_of_fifths, key_label
+
+    if not inferred:
+        return ""
+    rows = [
+        f"<tr><th scope=row>{key_label(key, full=True)}</th><td>{inferred[key]:.2f}</td>"
+        f'<td style="min-width: 12em"><div style="background: #0072B2; height: 0.8em; '
+        f'width: {inferred[key]:.0%}"></div></td></tr>'
+        for key in in_order_of_fifths(inferred)
+    ]
+    return f"<p>Key, as the classifier hears the take:</p><table>{''.join(rows)}</table>"

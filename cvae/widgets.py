@@ -18,10 +18,10 @@ from cvae.music.corpora import FILES
 from cvae.music.keys import CIRCLE_OF_FIFTHS, parse_key
 from cvae.music.statistics import notes_in_common
 from cvae.paths import cache_folder, data_folder, reason
-from cvae.plots import in_order_of_fifths, key_label
+from cvae.plots import key_label
 from cvae.progress import is_live
 from cvae.runs import find_run, load_run, load_settings
-from cvae.takes import LEAD, Take, play
+from cvae.takes import LEAD, Take, bars, play, table
 
 __all__ = ["ListeningRoom", "linked_takes", "listening_room"]
 
@@ -265,9 +265,8 @@ class ListeningRoom:
         wanted = key_label(key, full=True) if key else "its own way"
         title = f"{self.model.label}, {wanted}, take {self.number.value}"
         take = play(run, song, self.steps.value, title, key, **self._options())
-        real = song.roll[LEAD : LEAD + len(take.roll)]
-        there = Take("the piece itself", real, take.key) if len(real) else None
-        self.result.value = take.html() + _table(take, there) + _bars(take.inferred)
+        real = Take("the piece itself", song.roll[LEAD : LEAD + len(take.roll)], take.key)
+        self.result.value = take.html() + table(take, real) + bars(take.inferred)
         self.shown = take
         return f"{title}: ready"
 
@@ -290,16 +289,16 @@ class ListeningRoom:
         w, towards = self.w_share.value, (self.z_number.value, self.z_share.value)
         title = f"w {w:.2f} of the way, z {towards[1]:.2f} of the way to take {towards[0]}"
         options = self._options() | {"w": between(start, end, w), "z_towards": towards}
+        options |= {"scale": ends[round(w)]}  # of the end that is nearer
         take = play(run, songs[self.piece.value], self.steps.value, title, **options)
-        nearer = Take(title, take.roll, ends[round(w)], take.step, take.inferred)
-        self.compared.value = nearer.html()
+        self.compared.value = take.html()
         if self.before and len(self.before.roll) == len(take.roll):
             share = notes_in_common(self.before.roll, take.roll)
             self.compared.value += (
                 f"<p>{share:.2f} of the notes in common with the take before:</p>"
                 + self.before.html()
             )
-        self.before = self.shown = nearer
+        self.before = self.shown = take
         return f"{title}: ready"
 
     def _redraw(self):
@@ -353,31 +352,6 @@ def _check_is_here(corpus):
             raise ValueError(
                 f"{corpus}: is not here; the command `cvae corpus fetch {name}` brings it"
             )
-
-
-def _table(*takes):
-    """Figures of takes side by side; None is left out."""
-    takes = [take for take in takes if take is not None]
-    head = "".join(f"<th scope=col>{html.escape(take.title)}</th>" for take in takes)
-    rows = [
-        f"<tr><th scope=row>{name}</th>"
-        + "".join(f"<td>{take.figures[name]:.2f}</td>" for take in takes)
-        for name in takes[0].figures
-    ]
-    return f"<table><tr><td></td>{head}</tr>{''.join(rows)}</table>"
-
-
-def _bars(inferred):
-    """Probability of each key, in the order of fifths, as a bar and a number."""
-    if not inferred:
-        return ""
-    rows = [
-        f"<tr><th scope=row>{key_label(key, full=True)}</th><td>{inferred[key]:.2f}</td>"
-        f'<td style="min-width: 12em"><div style="background: #0072B2; height: 0.8em; '
-        f'width: {inferred[key]:.0%}"></div></td></tr>'
-        for key in in_order_of_fifths(inferred)
-    ]
-    return f"<p>Key, as the classifier hears the take:</p><table>{''.join(rows)}</table>"
 
 
 def _fill(dropdown, options, index=0):

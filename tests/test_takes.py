@@ -12,7 +12,7 @@ from PIL import Image
 from cvae.music.midi import read_midi
 from cvae.music.statistics import pitch_in_scale_rate, polyphony
 from cvae.runs import Run
-from cvae.takes import LEAD, Take, play
+from cvae.takes import LEAD, Take, bars, play, table
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_picture_is_no_figure_that_a_notebook_would_show(take):
 def test_the_sound_is_short_and_mono(take):
     player = take.sound()
     sound = soundfile.info(io.BytesIO(player.mp3))
-    assert (sound.channels, sound.samplerate) == (1, 16000)
+    assert (sound.channels, sound.samplerate) == (1, 12000)
     assert player.seconds == 8.3 and len(player.mp3) < 40_000
 
 
@@ -104,6 +104,16 @@ def test_play_goes_on_after_the_lead(run, tiny_corpus, eagerly):
     assert list(take.inferred) == list(tiny_corpus.keys)
     assert sum(take.inferred.values()) == pytest.approx(1, abs=1e-5)
     assert play(run, song, 3, "a take").key == "C major"
+    assert play(run, song, 3, "a take", "E major", "A- major").key == "A- major"
+
+
+def test_figures_and_probabilities_as_tables(take):
+    page = table(take, Take("the other", take.roll, "C major"))
+    assert "&lt;1&gt;" in page and "the other" in page
+    assert f"<td>{take.figures['polyphony']:.2f}</td>" * 2 in page
+    page = bars(take.inferred)
+    assert page.index("E♭ major") < page.index("C major") and "0.80" in page
+    assert bars({}) == ""
 
 
 @pytest.mark.parametrize(
