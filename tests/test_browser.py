@@ -1,0 +1,256 @@
+"""The built book in a real browser: what a reader sees, hears and reaches, on every page.
+
+Each page is opened in light, in dark and at the width of a phone, from a server of its own.
+"""
+
+import functools
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections import Counter
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from execute import BOOK, listed
+from playwright.sync_api import sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+if CHROMIUM is None:
+    pytest.skip("needs Chromium (Debian: apt install chromium)", allow_module_level=True)
+
+PAGES = listed()
+PHONE = {"width": 390, "height": 844}
+FLAGS = [
+    "--no-sandbox",  # else it does not start for root, as in a container
+    "--autoplay-policy=no-user-gesture-required",
+]
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+counted = Counter()
+
+# Folded parts are opened, and what a page draws after it has loaded is waited for.
+STILL = "* { animation: none !important; transition: none !important }"
+SETTLED = """async () => {
+  document.querySelectorAll("summary, button.toggle-button-hidden").forEach(part => part.click());
+  await window.MathJax?.startup.promise;
+  await document.fonts.ready;
+  await new Promise(done => setTimeout(done, 400));  // the theme waits 300 ms
+}"""
+# Code is thousands of coloured words, and maths of glyphs, over which axe would take minutes. One
+# word of each look is left; of maths what a screen reader reads (in glyphs axe sees no text).
+THIN_OUT = """() => {
+  const seen = new Set();
+  for (const word of document.querySelectorAll("pre span")) {
+    const { color, backgroundColor, fontWeight } = getComputedStyle(word);
+    const ground = getComputedStyle(word.closest("pre")).backgroundColor;
+    const box = word.closest(".admonition, .text_html")?.className;
+    const look = [color, backgroundColor, fontWeight, ground, box].join();
+    if (seen.has(look)) word.remove();
+    seen.add(look);
+  }
+  document.querySelectorAll("mjx-math").forEach(drawing => drawing.remove());
+}"""
+BROKEN_PICTURES = """() => Promise.all([...document.images].map(
+  image => image.decode().then(() => [], () => [image.src.slice(0, 80)])
+)).then(found => found.flat())"""
+UNPLAYED = """async () => {
+  const found = [];
+  for (const audio of document.querySelectorAll("audio")) {
+    audio.muted = true;
+    try {
+      await audio.play();
+      const limit = Date.now() + 5000;
+      while (audio.currentTime === 0 && Date.now() < limit)
+        await new Promise(requestAnimationFrame);
+    } catch (error) {
+      found.push(`${audio.ariaLabel}: ${error.message}`);
+    }
+    if (!(Number.isFinite(audio.duration) && audio.duration > 0 && audio.currentTime > 0))
+      found.push(`${audio.ariaLabel}: at ${audio.currentTime} of ${audio.duration} s`);
+    audio.pause();
+  }
+  return found;
+}"""
+TEXT_WITHOUT_CODE = """() => {
+  const article = document.querySelector("article").cloneNode(true);
+  article.querySelectorAll("pre, code, script, mjx-container").forEach(part => part.remove());
+  return article.textContent;
+}"""
+# Wider than the screen, in no box that scrolls. MathJax's text for screen readers is not seen.
+CUT_OFF = """() => [...document.querySelectorAll("article *")].filter(element => {
+  if (element.closest("mjx-assistive-mml")) return false;
+  if (element.getBoundingClientRect().right <= innerWidth + 1) return false;
+  for (let box = element; box !== document.body; box = box.parentElement)
+    if (/auto|scroll/.test(getComputedStyle(box).overflowX)) return false;
+  return true;
+}).map(element => element.outerHTML.slice(0, 100))"""
+NOTE_FOCUS = """() => {
+  window.reached = new Set();
+  document.addEventListener("focusin", event => reached.add(event.target));
+}"""
+UNREACHED = """() => [...document.querySelectorAll(
+  "button.search-button-field, .bd-sidebar-primary a, audio, article a[href], [role=slider]"
+)].filter(element => element.checkVisibility({ visibilityProperty: true }) && !reached.has(element))
+  .map(element => element.outerHTML.slice(0, 100))"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The book, built as `make book` does, and served."""
+    folder = tmp_path_factory.mktemp("book")
+    makefile = (BOOK.parent / "Makefile").read_text(encoding="utf-8")
+    command = re.search(r"jupyter-book (build .*)", makefile).group(1).split()
+    program = Path(sys.executable).with_name("jupyter-book")
+    run = subprocess.run(
+        [program, *command, "--path-output", folder],
+        cwd=BOOK.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    handler = functools.partial(Quiet, directory=folder / "_build" / "html")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page that was opened, with what went wrong on the way."""
+
+    def __init__(self, browser, address, path, **options):
+        self.path, self.address = path, address
+        self.errors, self.elsewhere = [], []
+        self.page = browser.new_context(reduced_motion="reduce", **options).new_page()
+        self.page.on("console", self.note_message)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self.note_request)
+        self.page.on("requestfailed", lambda request: self.errors.append(f"lost: {request.url}"))
+        self.page.goto(address + str(path.relative_to(BOOK.parent).with_suffix(".html")))
+        self.page.add_style_tag(content=STILL)
+        self.page.evaluate(SETTLED)
+
+    def note_message(self, message):
+        if message.type == "error":
+            self.errors.append(f"{message.text} ({message.location['url'][:80]})")
+
+    def note_request(self, request):
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.elsewhere.append(request.url)
+
+    def axe(self, *rules):
+        """Serious findings of these rules or sets of rules, one line for each element."""
+        options = {"runOnly": rules, "resultTypes": ["violations"]}
+        options["preload"] = (
+            False  # it would fetch style sheets again, some from where they are not
+        )
+        findings = Axe().run(self.page, options=options).response["violations"]
+        lines = [
+            f"{finding['id']}: {node['html'][:120]}: {node['failureSummary']}"
+            for finding in findings
+            if finding["impact"] in ("serious", "critical")
+            for node in finding["nodes"]
+        ]
+        counted["serious axe findings"] += len(lines)
+        return lines
+
+
+def visits(**options):
+    """A fixture: every page in turn, opened with these options."""
+
+    @pytest.fixture(scope="module", params=PAGES, ids=lambda path: path.stem)
+    def visit(request, browser, address):
+        visit = Visit(browser, address, request.param, **options)
+        yield visit
+        visit.page.context.close()
+
+    return visit
+
+
+light = visits(color_scheme="light")
+dark = visits(color_scheme="dark")
+phone = visits(viewport=PHONE)
+
+
+def test_loads_whole_and_nothing_from_elsewhere(light):
+    counted["pages"] += 1
+    counted["external requests"] += len(light.elsewhere)
+    assert light.page.evaluate(BROKEN_PICTURES) == []
+    assert light.elsewhere == []
+    assert light.errors == []
+
+
+def test_sound_plays(light):
+    counted["players"] += light.page.locator("audio").count()
+    assert light.page.evaluate(UNPLAYED) == []
+
+
+def test_maths_is_typeset(light):
+    formulas = light.page.locator(".math")
+    if re.search(r"\$[^$]+\$", light.path.read_text(encoding="utf-8")):
+        assert formulas.count() > 0
+    assert formulas.filter(has_not=light.page.locator("mjx-container")).all_inner_texts() == []
+    assert light.page.locator("mjx-merror").all_inner_texts() == []
+    assert re.findall(r"\$\$|\\\(", light.page.evaluate(TEXT_WITHOUT_CODE)) == []
+
+
+def test_widgets_are_drawn(light):
+    views = light.page.locator('script[type="application/vnd.jupyter.widget-view+json"]')
+    drawn = light.page.locator(".widget-subarea:has(.jupyter-widgets)")
+    if views.count():
+        drawn.nth(views.count() - 1).wait_for()
+    assert drawn.count() == views.count()
+    assert "Loading widget" not in light.page.inner_text("article")
+
+
+def test_keyboard_reaches_everything(light):
+    light.page.evaluate(NOTE_FOCUS)
+    for _ in range(60):
+        for _ in range(20):
+            light.page.keyboard.press("Tab")
+        unreached = light.page.evaluate(UNREACHED)
+        if not unreached:
+            break
+    assert unreached == []
+
+
+def test_light_is_accessible(light):
+    assert light.page.evaluate("document.documentElement.dataset.theme") == "light"
+    light.page.evaluate(THIN_OUT)
+    assert light.axe(*WCAG) == []
+
+
+def test_dark_is_legible(dark):
+    assert dark.page.evaluate("document.documentElement.dataset.theme") == "dark"
+    dark.page.evaluate(THIN_OUT)
+    assert dark.axe("color-contrast") == []
+
+
+def test_fits_a_phone(phone):
+    assert phone.page.evaluate(CUT_OFF) == []
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert phone.axe("scrollable-region-focusable") == []
+
+
+def test_count(capsys):
+    """The last test, for the record."""
+    with capsys.disabled():
+        print("\nbrowser: " + ", ".join(f"{count} {what}" for what, count in counted.items()))
+    assert counted["pages"] == len(PAGES)
