@@ -35,8 +35,8 @@ $(READY): requirements.txt pyproject.toml
 test execute samples bench: export CUDA_VISIBLE_DEVICES := -1
 test execute samples bench: export TF_CPP_MIN_LOG_LEVEL := 3
 
-test: $(READY) ## unit tests, then every notebook against its stored outputs
-	$(BIN)/python -m pytest --nbval --quiet --durations=5
+test: $(READY) ## unit tests, the pages in a browser, then every notebook against its stored outputs
+	$(BIN)/python -m pytest --nbval --quiet -rs --durations=5
 
 book: $(READY) ## the book from the committed notebooks, in _build/html/index.html
 	rm -rf _build
