@@ -126,7 +126,7 @@ class Take:
             lines.append(f"the classifier hears {key_label(name, full=True)} ({probability:.2f})")
         return (
             f"{self.sound()._repr_html_()}"
-            f"<p>{html.escape(listen_for)} <small>{'; '.join(lines)}.</small></p>"
+            f"<p>{html.escape(listen_for)} {'; '.join(lines)}.</p>"
             f'<img alt="{alt}" src="data:image/png;base64,{picture}" style="max-width: 100%">'
         )
 

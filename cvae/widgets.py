@@ -63,7 +63,9 @@ def linked_takes(names: Sequence[str], takes: Mapping) -> widgets.VBox:
     choices = [list(takes), *inner[:1]]
     buttons = [
         widgets.ToggleButtons(
-            options=options, description=name, style={"button_width": "auto", **_WIDE}
+            options=options,
+            description=name,
+            style={"button_width": "auto", "description_width": "initial"},
         )
         for name, options in zip(names, choices, strict=True)
     ]
