@@ -244,10 +244,15 @@ class ListeningRoom:
     def _load(self):
         """The run that is chosen; its pieces and keys fill the lists."""
         name = self.model.value
+        if name is None:
+            raise ValueError("model: there is none that can be opened")
         if name not in self.loaded:
             _check_is_here(self.settings[name]["corpus"])
             run = load_run(self.runs[name])
-            self.loaded[name] = run, [s for s in run.corpus().test if len(s.roll) > LEAD]
+            songs = [song for song in run.corpus().test if len(song.roll) > LEAD]
+            if not songs:
+                raise ValueError(f"piece: none of the test split has more than {LEAD} steps")
+            self.loaded[name] = run, songs
         run, songs = self.loaded[name]
         if name == self.listed:
             return run, songs

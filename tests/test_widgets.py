@@ -248,7 +248,14 @@ def test_a_model_that_is_missing_is_a_line():
     assert [name for _, name in room.model.options] == ["jsb-vae"]
     room = ListeningRoom(["lost"])
     room.generate.click()
-    assert said(room) and room.result.value == ""
+    assert said(room) == "model: there is none that can be opened" and room.result.value == ""
+
+
+def test_a_corpus_of_short_pieces_is_a_line(monkeypatch):
+    monkeypatch.setattr("cvae.widgets.LEAD", 1000)
+    assert (
+        said(ListeningRoom(["jsb-vae"])) == "piece: none of the test split has more than 1000 steps"
+    )
 
 
 def test_a_corpus_that_is_missing_says_what_brings_it(monkeypatch, tmp_path):
