@@ -17,7 +17,7 @@ from cvae.music.midi import read_midi
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-PATIENCE = 180_000  # ms: a kernel starts, TensorFlow is imported, a model compiled
+PATIENCE = 400_000  # ms: a kernel starts, TensorFlow is imported, models are compiled
 SOURCE = """from cvae.widgets import listening_room
 listening_room(runs=["jsb-cl-vae", "jsb-vae"])"""
 PLAYED = """async audio => {
