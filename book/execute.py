@@ -29,6 +29,7 @@ KERNEL_ENVIRONMENT = {
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"}
 CELL_METADATA = ("tags", "mystnb")  # all else is some editor's
+WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 
 def listed() -> list[Path]:
@@ -49,6 +50,20 @@ def clean(notebook: nbformat.NotebookNode) -> None:
             cell.outputs, cell.execution_count = [], None
 
 
+def number_widgets(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Number the widgets in the order in which they were made, instead of by chance."""
+    state = notebook.metadata.get("widgets", {}).get(WIDGETS, {}).get("state", {})
+    text = nbformat.writes(notebook)
+    for number, name in enumerate(state):
+        text = text.replace(name, widget_id(number))
+    return nbformat.reads(text, as_version=4)
+
+
+def widget_id(number: int) -> str:
+    """Id of a stored widget, in the form that the kernel's have."""
+    return f"{number:032x}"
+
+
 def execute(path: Path) -> None:
     """Run a notebook from the top and write it back, all or nothing."""
     notebook = nbformat.read(path, as_version=4)
@@ -63,6 +78,7 @@ def execute(path: Path) -> None:
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     notebook.metadata["language_info"] = LANGUAGE  # the kernel adds its version
+    notebook = number_widgets(notebook)
     nbformat.validate(notebook)
     partial = path.with_suffix(".partial")
     partial.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")

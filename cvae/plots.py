@@ -24,6 +24,7 @@ from cvae.music.pianoroll import check_roll
 
 __all__ = [
     "COLOURS",
+    "in_order_of_fifths",
     "key_label",
     "plot_circle_of_fifths",
     "plot_confusion",
@@ -445,6 +446,12 @@ def key_label(key: str, full: bool = False) -> str:
     tonic, mode = parse_key(key).name.split()
     tonic = tonic.replace("-", "♭").replace("#", "♯")
     return f"{tonic} {mode}" if full else tonic + ("m" if mode == "minor" else "")
+
+
+def in_order_of_fifths(keys: Sequence[str]) -> list[str]:
+    """Keys from five flats to six sharps, minor after its relative major."""
+    keys = list(keys)
+    return [keys[i] for i in _order_of_fifths(keys)]
 
 
 def _order_of_fifths(keys: Sequence[str]) -> list[int]:

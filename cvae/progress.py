@@ -3,7 +3,12 @@
 import os
 import sys
 
-__all__ = ["progress_bar"]
+__all__ = ["is_live", "progress_bar"]
+
+
+def is_live():
+    """Whether a kernel runs for a reader, and not for a test or for what a notebook stores."""
+    return "ipykernel" in sys.modules and "PYTEST_CURRENT_TEST" not in os.environ
 
 
 def progress_bar(iterable=None, show=None, **options):
@@ -20,6 +25,5 @@ def progress_bar(iterable=None, show=None, **options):
     from tqdm.auto import tqdm  # which a reader of scores alone does without
 
     if show is None:
-        live = "ipykernel" in sys.modules or sys.stderr.isatty()
-        show = live and "PYTEST_CURRENT_TEST" not in os.environ
+        show = is_live() or (sys.stderr.isatty() and "PYTEST_CURRENT_TEST" not in os.environ)
     return tqdm(iterable, disable=not show, **options)

@@ -292,17 +292,21 @@ def load_run(name_or_path, folder="runs"):
     ValueError
         If there is no such run, or one of its files is missing, truncated or not what it should be.
     """
+    run = Run.untrained(find_run(name_or_path, folder))
+    weights = run.folder / WEIGHTS
+    set_weights(run.model.variables, load_arrays(weights), weights)
+    return run
+
+
+def find_run(name_or_path, folder="runs"):
+    """Folder of a run, by the places where `load_run` looks; ValueError if there is none."""
     places = [Path(name_or_path), Path(folder) / name_or_path]
     places.append(data_folder() / "models" / name_or_path)
     found = [place for place in places if (place / SETTINGS).is_file()]
     if not found:
-        raise ValueError(
-            f"run: no {name_or_path!r}; looked for {', '.join(dict.fromkeys(map(str, places)))}"
-        )
-    run = Run.untrained(found[0])
-    weights = run.folder / WEIGHTS
-    set_weights(run.model.variables, load_arrays(weights), weights)
-    return run
+        looked = ", ".join(dict.fromkeys(map(str, places)))
+        raise ValueError(f"run: no {str(name_or_path)!r}; looked for {looked}")
+    return found[0]
 
 
 def _reading(settings):

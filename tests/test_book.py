@@ -9,7 +9,16 @@ import re
 
 import nbformat
 import pytest
-from execute import BOOK, CELL_METADATA, KERNELSPEC, LANGUAGE, listed
+from execute import (
+    BOOK,
+    CELL_METADATA,
+    KERNELSPEC,
+    LANGUAGE,
+    WIDGETS,
+    listed,
+    number_widgets,
+    widget_id,
+)
 
 PAGES = listed()
 NOTEBOOKS = [page for page in PAGES if page.suffix == ".ipynb"]
@@ -20,6 +29,9 @@ MOST_NOT_COMPARED = 0.15
 MOST_LINES = 15
 MOST_BYTES = 2_000_000
 MOST_AUDIO_BYTES = 130_000
+MOST_AUDIO_BYTES_IN_WIDGETS = 40_000  # there are many, and a page carries all of them
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+WIDGET_REFERENCE = re.compile(r"IPY_MODEL_(\w+)")
 IMAGES = {"image/png", "image/jpeg", "image/gif", "image/svg+xml", "application/pdf"}
 SKIPS = re.compile(r"nbval[-_]skip|skip-execution", re.IGNORECASE)
 MARKED_BY_COMMENT = re.compile(r"^# *NBVAL_", re.MULTILINE)
@@ -74,12 +86,50 @@ def test_every_notebook_is_listed():
 def test_is_a_valid_notebook_for_any_kernel(path):
     notebook = read(path)
     nbformat.validate(notebook)
-    assert notebook.metadata == {"kernelspec": KERNELSPEC, "language_info": LANGUAGE}, (
-        "make execute writes it"
-    )
+    expected = {"kernelspec": KERNELSPEC, "language_info": LANGUAGE}
+    if widget_views(notebook):
+        expected["widgets"] = {WIDGETS: notebook.metadata.widgets[WIDGETS]}
+    assert notebook.metadata == expected, "make execute writes it"
     foreign = {name for cell in notebook.cells for name in cell.metadata} - set(CELL_METADATA)
     assert foreign == set()
     assert path.stat().st_size < MOST_BYTES
+
+
+def widget_views(notebook):
+    """Ids of the widgets that outputs show."""
+    views = [output.get("data", {}).get(WIDGET_VIEW) for _, output in outputs_of(notebook)]
+    return [view["model_id"] for view in views if view]
+
+
+@notebook_test(NOTEBOOKS)
+def test_widgets_work_without_a_kernel(path):
+    """What is shown, and all that it refers to, is stored; its ids are the same each time."""
+    notebook = read(path)
+    views = widget_views(notebook)
+    if not views:
+        return
+    stored = notebook.metadata.widgets[WIDGETS]
+    state = stored["state"]
+    assert (stored["version_major"], list(state)) == (2, [widget_id(n) for n in range(len(state))])
+    assert set(views + WIDGET_REFERENCE.findall(json.dumps(state))) <= set(state)
+    shown = json.dumps([model["state"] for model in state.values()])
+    assert not MACHINE_PATH.search(re.sub(r"base64,[A-Za-z0-9+/=]+", "", shown))
+    assert not re.search(r"<img(?![^>]*\balt=\\\"\w)|<audio(?![^>]*\baria-label=\\\"\w)", shown)
+    sizes = [len(base64.b64decode(clip)) for clip in AUDIO.findall(shown)]
+    assert max(sizes, default=0) <= MOST_AUDIO_BYTES_IN_WIDGETS
+
+
+def test_widgets_are_numbered():
+    ids = ["b" * 32, "a" * 32]
+    state = {ids[0]: {"state": {"children": [f"IPY_MODEL_{ids[1]}"]}}, ids[1]: {"state": {}}}
+    data = {WIDGET_VIEW: {"model_id": ids[0]}, "text/plain": "VBox()"}
+    cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", data)])
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    notebook.metadata["widgets"] = {WIDGETS: {"version_major": 2, "state": state}}
+    text = nbformat.writes(number_widgets(notebook))
+    first, second = widget_id(0), widget_id(1)
+    assert text.count(first) == 2 and text.count(second) == 2 and text.count("b" * 32) == 0
+    assert f"IPY_MODEL_{second}" in text and nbformat.reads(text, 4) == number_widgets(notebook)
 
 
 @notebook_test(NOTEBOOKS)

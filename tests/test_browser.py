@@ -231,6 +231,22 @@ def test_widgets_are_drawn(visit):
     assert "Loading widget" not in visit.page.inner_text("article")
 
 
+def test_buttons_choose_takes_without_a_kernel(visit):
+    """Each row of buttons, from the keyboard: another take is shown, and one alone."""
+    for box in visit.page.locator(".widget-vbox:has(> .widget-toggle-buttons)").all():
+        for row in box.locator("> .widget-toggle-buttons").all():
+            seen = set()
+            for button in row.get_by_role("button").all():
+                button.focus()
+                visit.page.keyboard.press("Space")
+                visit.page.wait_for_timeout(100)
+                box.locator("audio").wait_for()
+                assert box.locator("audio").count() == box.locator("img").count() == 1
+                assert visit.page.evaluate(UNPLAYED) == []
+                seen.add(box.locator("figcaption").inner_text())
+            assert len(seen) == row.get_by_role("button").count()
+
+
 def test_keyboard_reaches_everything(visit):
     visit.page.evaluate(NOTE_FOCUS)
     for _ in range(60):

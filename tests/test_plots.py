@@ -132,6 +132,13 @@ def test_confusion_of_all_keys_has_each_minor_after_its_relative_major():
         plots.plot_confusion(np.ones((2, 3)), ["C major", "G major"])
 
 
+def test_keys_in_order_of_fifths():
+    keys = ("A minor", "D major", "E- major", "C major", "B- major")
+    expected = ["E- major", "B- major", "C major", "A minor", "D major"]
+    assert plots.in_order_of_fifths(keys) == expected
+    assert plots.in_order_of_fifths({"G major": 1, "F major": 2}) == ["F major", "G major"]
+
+
 def test_circle_of_fifths_runs_clockwise_from_c_at_the_top():
     values = {"G major": 0.25, "C major": 0.5, "F major": 0.125}
     ax = plots.plot_circle_of_fifths(values)

@@ -16,6 +16,7 @@ COORDINATES = ("additive", "isometric")
 
 __all__ = [
     "LogisticNormal",
+    "between",
     "diagonal_normal",
     "independent_bernoulli",
     "nothing",
@@ -185,6 +186,43 @@ def isometric_to_additive(normal):
     matrix = tf.constant(basis[:-1] - basis[-1:], normal.dtype)
     operator = tf.linalg.LinearOperatorFullMatrix(matrix, is_non_singular=True)
     return tfb.ScaleMatvecLinearOperator(operator)
+
+
+def between(start, end, share):
+    """Points on the way from one point of the simplex to another, straight in log-ratios.
+
+    ``w`` is in proportion to ``start ** (1 - share) * end ** share``. In these coordinates (all of
+    `LogisticNormal` alike) w is normal, so what lies between two likely points is likely, and equal
+    ways change the odds of any two classes by equal factors. A straight line in probabilities is
+    another way: at its middle each class has the mean of its two weights, and nearly all of the
+    change in odds happens at its ends.
+
+    Parameters
+    ----------
+    start, end : array (..., K)
+        Weights above 0: a corner of the simplex, a one-hot vector, is infinitely far away.
+    share : float or array (...)
+        0 is `start`, 1 is `end`.
+
+    Returns
+    -------
+    ndarray of float32 (..., K)
+
+    Raises
+    ------
+    ValueError
+        If a weight is not above 0.
+    """
+    logs = []
+    for name, w in {"start": start, "end": end}.items():
+        w = np.asarray(w, float)
+        if not np.all(w > 0):
+            raise ValueError(f"{name}: got a weight of {w.min():g}, must be above 0")
+        logs.append(np.log(w))
+    share = np.asarray(share, float)[..., None]
+    mixed = (1 - share) * logs[0] + share * logs[1]
+    w = np.exp(mixed - mixed.max(axis=-1, keepdims=True))
+    return (w / w.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
 def diagonal_normal(parameters):

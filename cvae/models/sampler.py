@@ -1,6 +1,6 @@
 """Ancestral sampling from a model, written once: continue rolls step by step, as one program."""
 
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +27,8 @@ class Sampler:
         z_from="prior",
         temperature=1.0,
         seed=0,
+        w=None,
+        z_towards=None,
     ):
         """Continue piano rolls, step by step, as one compiled program for the whole batch.
 
@@ -56,6 +58,13 @@ class Sampler:
             1 / temperature.
         seed : int
             The same seed gives the same samples.
+        w : float array (K,), (S, K) or (S, steps, K), optional
+            Instead of a key, w itself: weights of the classes, at least 0, that add up to 1.
+        z_towards : (int, float), optional
+            Another seed, and how far the noise of z has turned to its noise, from 0 to 1; all else
+            stays. With e and f the noise of the two, z is drawn with
+            ``cos(a) e + sin(a) f, a = share * pi / 2``: a standard normal at each place, while a
+            straight line would pass places nearer to the mean than any draw.
 
         Returns
         -------
@@ -81,11 +90,48 @@ class Sampler:
         needed = 2 if z_from == "posterior" else 1
         seed_roll = check_roll(seed_roll, "seed_roll", self.pitches, ndim=3, steps=needed)
         seed_w, seed_x = np.array([[seed, 0], [seed, 1]], np.int32)
-        w = self._choose_w(seed_roll, int(steps), key, certainty, w_from, seed_w)
+        other, angle = _check_towards(z_towards)
+        if w is None:
+            w = self._choose_w(seed_roll, int(steps), key, certainty, w_from, seed_w)
+        elif key is None:
+            w = self._check_w(w, len(seed_roll), int(steps))
+        else:
+            raise ValueError("w: excludes a key, got both")
         if not self.sequential:
             seed_roll = seed_roll[:, -2:]
-        roll = self._roll_out(seed_roll, w, tf.constant(temperature, tf.float32), seed_x, z_from)
+        temperature = tf.constant(temperature, tf.float32)
+        roll = self._roll_out(seed_roll, w, temperature, seed_x, z_from, other, angle)
         return roll.numpy() > 0
+
+    def w_of(self, key, certainty=None):
+        """W of a class that is known, as `generate` makes it of `key` and `certainty`.
+
+        Parameters
+        ----------
+        key : int or int array (...)
+        certainty : float, optional
+            By default the model's.
+
+        Returns
+        -------
+        float32 tensor (..., K)
+        """
+        certainty = self.certainty if certainty is None else certainty
+        return certainty * tf.one_hot(key, self.classes) + (1 - certainty) / self.classes
+
+    def _check_w(self, w, samples, steps):
+        """W at each step, (steps, S, K)."""
+        w, each = np.asarray(w, np.float32), (self.classes,)
+        shapes = (each, (samples, *each), (samples, steps, *each))
+        fits = self.classes and w.shape in shapes
+        # Written so that NaN fails, too.
+        if not (fits and np.all(w >= 0) and np.all(np.abs(w.sum(axis=-1) - 1) < 1e-4)):
+            raise ValueError(
+                f"w: got shape {w.shape}, must be weights of {self.classes} classes that add up to "
+                f"1, one row or one for each of {samples} samples, or of their {steps} steps"
+            )
+        by_sample = w if w.ndim == 3 else np.broadcast_to(w, (samples, *each))[:, None]
+        return np.broadcast_to(by_sample.transpose(1, 0, 2), (steps, samples, *each))
 
     def _choose_w(self, seed_roll, steps, key, certainty, w_from, seed):
         """W at each step, (steps, S, K)."""
@@ -98,21 +144,18 @@ class Sampler:
                     f"{samples} samples, or ({samples}, {steps}) for each of their steps"
                 )
             by_step = np.broadcast_to(np.transpose(key), (steps, samples))
-            return self._w_of(by_step, certainty)
+            return self.w_of(by_step, certainty)
         q_w = self.infer_w(seed_roll)
         if not self.classes or w_from == "sample":
             w = q_w.sample(seed=seed)
         elif w_from == "discrete":
-            w = self._w_of(tf.argmax(q_w.mode(), axis=-1), certainty)
+            w = self.w_of(tf.argmax(q_w.mode(), axis=-1), certainty)
         else:
             w = q_w.mean()
         return tf.broadcast_to(w, [steps, samples, self.classes])
 
-    def _w_of(self, key, certainty):
-        return certainty * tf.one_hot(key, self.classes) + (1 - certainty) / self.classes
-
     @tf.function(jit_compile=True)
-    def _roll_out(self, seed_roll, w, temperature, seed, z_from):
+    def _roll_out(self, seed_roll, w, temperature, seed, z_from, other, angle):
         """seed_roll (S, T, P) and w (steps, S, K) -> float32 (S, steps, P)."""
         # A z from the posterior tells of the last step, so the memory must not have read it yet
         # (it has not if it is a step behind anyway).
@@ -122,8 +165,7 @@ class Sampler:
         before, last = seed_roll[:, -min(2, seed_roll.shape[1])], seed_roll[:, -1]
         roll = tf.TensorArray(tf.float32, size=len(w))
         for t in tf.range(len(w)):
-            step_seed = tf.random.experimental.stateless_fold_in(seed, t)
-            seed_z, seed_x = tf.unstack(tfp.random.split_seed(step_seed, n=2))
+            seed_z, seed_x = _seeds_of_step(seed, t)
             newest = self._as_step(last)
             if z_from == "prior":
                 context = self.context(newest, w[t], state)
@@ -131,7 +173,12 @@ class Sampler:
             else:
                 context = self.context(self._as_step(before), w[t], state)
                 p_z = self.posterior_z(newest, w[t], context)
-            z = tempered(p_z, temperature).sample(seed=seed_z)
+            p_z = tempered(p_z, temperature)
+            z = p_z.sample(seed=seed_z)
+            if other is not None:
+                turned = p_z.sample(seed=_seeds_of_step(other, t)[0])
+                mean = p_z.mean()
+                z = mean + tf.cos(angle) * (z - mean) + tf.sin(angle) * (turned - mean)
             x = tempered(self.likelihood(z, w[t], context), temperature).sample(seed=seed_x)
             # (With z from its prior no encoder is asked again: what it reads makes no difference.)
             state = self.advance(newest, z, w[t], context)
@@ -152,3 +199,22 @@ class Sampler:
         observed = x_prev if self.predict_next else roll
         z = tempered(self.posterior_z(observed, w, context), temperature).sample(seed=seed)
         return self.advance(observed, z, w, context)
+
+
+def _seeds_of_step(seed, t):
+    """Seeds of z and of x."""
+    return tf.unstack(tfp.random.split_seed(tf.random.experimental.stateless_fold_in(seed, t), n=2))
+
+
+def _check_towards(z_towards):
+    """Seed (2,) of the noise that z turns to, and the angle in radians; None where it does not."""
+    if z_towards is None:
+        return None, None
+    try:
+        seed, share = z_towards
+        known = isinstance(seed, Integral) and 0 <= seed < 2**31 and 0 <= share <= 1
+    except (TypeError, ValueError):
+        known = False
+    if not known:
+        raise ValueError(f"z_towards: got {z_towards!r}, must be a seed and a share from 0 to 1")
+    return np.array([seed, 1], np.int32), tf.constant(share * np.pi / 2, tf.float32)

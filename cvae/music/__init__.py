@@ -31,6 +31,7 @@ from cvae.music.pianoroll import (
 from cvae.music.statistics import (
     corpus_statistics,
     note_repetition,
+    notes_in_common,
     pitch_class_entropy,
     pitch_in_scale_rate,
     pitch_range,
@@ -55,6 +56,7 @@ __all__ = [
     "load_corpus",
     "modulation_probabilities",
     "note_repetition",
+    "notes_in_common",
     "notes_to_roll",
     "parse_key",
     "pitch_class_counts",

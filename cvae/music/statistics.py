@@ -23,6 +23,7 @@ __all__ = [
     "copied_share",
     "corpus_statistics",
     "note_repetition",
+    "notes_in_common",
     "pitch_class_entropy",
     "pitch_in_scale_rate",
     "pitch_range",
@@ -72,6 +73,14 @@ def note_repetition(roll: np.ndarray) -> float:
     """Share of the notes of a roll (T, 88), from its second step on, heard in the step before."""
     roll = check_roll(roll)
     return _ratio((roll[1:] & roll[:-1]).sum(), roll[1:].sum())
+
+
+def notes_in_common(roll: np.ndarray, other: np.ndarray) -> float:
+    """Share of the notes of two rolls (T, 88) that sound in both, of those in one or both."""
+    roll, other = check_roll(roll), check_roll(other)
+    if len(roll) != len(other):
+        raise ValueError(f"other: has {len(other)} steps, not {len(roll)}")
+    return _ratio((roll & other).sum(), (roll | other).sum())
 
 
 def step_change(roll: np.ndarray) -> float:

@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from cvae.models import LogisticNormal
 from cvae.models.distributions import (
+    between,
     diagonal_normal,
     independent_bernoulli,
     nothing,
@@ -394,3 +395,29 @@ def test_leading_of_two_classes_in_closed_form(coordinates):
     expected = scipy.stats.norm.cdf([0.5, -0.5])
     np.testing.assert_allclose(w.leading(draws=40_000)[:, 0], expected, atol=0.01)
     np.testing.assert_allclose(tf.reduce_sum(w.leading(), axis=-1), [1, 1], rtol=1e-5)
+
+
+# The way between two points of the simplex
+
+
+@pytest.mark.parametrize("coordinates", COORDINATES)
+def test_the_way_between_two_points_is_straight_in_log_ratios(coordinates):
+    normal = LogisticNormal(LOC, SCALE, coordinates)
+    start, end = np.float32([[0.7, 0.2, 0.1], [0.05, 0.05, 0.9]])
+    shares = np.linspace(0, 1, 5)
+    y = normal.bijector.inverse(between(start, end, shares)).numpy()
+    np.testing.assert_allclose(y, y[0] + shares[:, None] * (y[-1] - y[0]), atol=1e-5)
+    np.testing.assert_allclose(between(start, end, 0.0), start, atol=1e-6)
+    np.testing.assert_allclose(between(start, end, 1.0), end, atol=1e-6)
+
+
+def test_between_far_points_nothing_overflows():
+    w = between([1e-300, 1.0], [1.0, 1e-300], [0.0, 0.5, 1.0])
+    np.testing.assert_allclose(w, [[0, 1], [0.5, 0.5], [1, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("corner", [[1, 0], [1.2, -0.2], [float("nan"), 1]])
+def test_there_is_no_way_from_a_corner(corner):
+    for name, ends in {"start": (corner, [0.5, 0.5]), "end": ([0.5, 0.5], corner)}.items():
+        with pytest.raises(ValueError, match=rf"\A{name}: [^\n]+\Z"):
+            between(*ends, 0.5)

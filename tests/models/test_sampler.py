@@ -147,6 +147,55 @@ def test_when_it_is_cold_nothing_is_left_to_chance(model, z_from, eagerly):
     np.testing.assert_array_equal(one, other)
 
 
+# The walk from the noise of z of one seed to that of another
+
+
+class Loudness:
+    """A pitch sounds where z is above a threshold of its own: notes tell z, no coin is tossed."""
+
+    def likelihood(self, z, w, context):
+        return independent_bernoulli(1e20 * (z - tf.linspace(-1.5, 1.5, P)))
+
+
+@pytest.mark.parametrize("z_from", Z_FROM)
+@pytest.mark.parametrize("kind", KINDS)
+def test_z_turns_from_one_seed_to_another(kind, z_from, shaken, eagerly):
+    family = type(make(kind))
+    model = make(kind, latent_dim=1)
+    model.__class__ = type(family.__name__, (Loudness, family), {})
+    seed_roll, steps = rolls(200, 3), 2
+    walk = [
+        model.generate(seed_roll, steps, z_from=z_from, z_towards=(1, share))
+        for share in (0, 0.5, 1)
+    ]
+    here, there = (model.generate(seed_roll, steps, z_from=z_from, seed=seed) for seed in (0, 1))
+    np.testing.assert_array_equal(walk[0], here)
+    if z_from == "prior" and "LSTM prior" not in kind:  # else z hangs on more than its noise
+        np.testing.assert_array_equal(walk[2], there)
+    # Half-way it is as near to the one as to the other, and as widely spread as they.
+    near = [(walk[1] != end).mean() for end in (here, there)]
+    assert abs(near[0] - near[1]) < 0.08 and 0 < near[0] < (here != there).mean()
+    counts = [roll.sum(axis=2).std() for roll in (walk[1], here)]
+    assert abs(counts[0] / counts[1] - 1) < 0.2
+
+
+def test_on_the_walk_the_coins_stay(eagerly):
+    model = VAE(pitches=P, hidden_dim=3, use_x_prev=False)
+    for variable in model.decoder.trainable_variables:
+        variable.assign(tf.zeros_like(variable))  # all is left to the coins
+    here, away = (model.generate(rolls(20, 2), 3, z_towards=z) for z in (None, (1, 1.0)))
+    np.testing.assert_array_equal(here, away)
+    assert not np.array_equal(here, model.generate(rolls(20, 2), 3, seed=1))
+
+
+def test_the_compiled_walk_begins_where_it_should(compiled):
+    seed_roll = rolls(30, 3)
+    here = compiled.generate(seed_roll, 5)
+    at_start = compiled.generate(seed_roll, 5, z_towards=(1, 0.0))
+    assert (here != at_start).mean() < 0.01  # rounding may turn a coin
+    assert not np.array_equal(here, compiled.generate(seed_roll, 5, z_towards=(1, 1.0)))
+
+
 # What single steps are drawn from, by quadrature over one z
 
 GRID = np.linspace(-9, 9, 1801)
@@ -331,6 +380,35 @@ def test_a_given_key_is_a_one_hot_w(transparent, eagerly):
         np.testing.assert_array_equal(got, np.repeat(np.eye(P, dtype=bool)[keys][:, None], 6, 1))
 
 
+CHANCES = np.float32([0.1, 0.2, 0.4, 0.15, 0.1, 0.05])
+
+
+@pytest.mark.parametrize("z_from", Z_FROM)
+def test_w_itself_may_be_given(transparent, eagerly, z_from):
+    seeds = repeated(SEED_ROLL, 2000)
+    got = transparent.generate(seeds, 3, w=CHANCES, z_from=z_from).mean(axis=(0, 1))
+    np.testing.assert_allclose(got, CHANCES, atol=0.03)
+
+
+@pytest.mark.parametrize("shape", [(P,), (4, P), (4, 6, P)])
+def test_w_for_each_sample_and_step(transparent, eagerly, shape):
+    corners = np.eye(P, dtype=np.float32)[np.arange(24).reshape(4, 6) % P]
+    index = {1: (0, 0), 2: (slice(None), 0), 3: ()}[len(shape)]
+    got = transparent.generate(repeated(SEED_ROLL, 4), 6, w=corners[index])
+    expected = corners[index] if len(shape) != 2 else corners[:, :1]
+    np.testing.assert_array_equal(got, np.broadcast_to(expected, (4, 6, P)) > 0)
+
+
+@pytest.mark.parametrize("kind", CLASSIFYING)
+def test_a_key_is_a_w(kind, shaken, eagerly):
+    model, seed_roll = shaken(make(kind), scale=1), rolls(20, 2)
+    for certainty in (None, 0.3):
+        by_key = model.generate(seed_roll, 3, 2, certainty)
+        by_w = model.generate(seed_roll, 3, w=model.w_of(2, certainty))
+        np.testing.assert_array_equal(by_key, by_w)
+    np.testing.assert_allclose(model.w_of([0, 2], 0.4).numpy()[1], [0.2, 0.2, 0.6], atol=1e-6)
+
+
 @pytest.mark.parametrize("certainty", [0, 0.4, 0.9])
 def test_certainty_of_a_given_key(transparent, eagerly, certainty):
     seeds = repeated(SEED_ROLL, 2000)
@@ -411,6 +489,20 @@ def test_w_is_inferred_from_each_samples_own_seed(shaken, eagerly):
         ({"seed": 2**31}, "seed"),
         ({"seed": -1}, "seed"),
         ({"seed": 0.5}, "seed"),
+        ({"w": [0.5, 0.5, 0], "key": 0}, "w"),
+        ({"w": [0.5, 0.5]}, "w"),
+        ({"w": [0.5, 0.5, 0.5]}, "w"),
+        ({"w": [-0.5, 0.5, 1]}, "w"),
+        ({"w": [float("nan"), 0.5, 0.5]}, "w"),
+        ({"w": [[0.5, 0.5, 0]]}, "w"),
+        ({"w": 1.0}, "w"),
+        ({"z_towards": 1}, "z_towards"),
+        ({"z_towards": (1, 0.5, 0)}, "z_towards"),
+        ({"z_towards": (-1, 0.5)}, "z_towards"),
+        ({"z_towards": (0.5, 0.5)}, "z_towards"),
+        ({"z_towards": (1, 1.1)}, "z_towards"),
+        ({"z_towards": (1, float("nan"))}, "z_towards"),
+        ({"z_towards": (1, "far")}, "z_towards"),
     ],
 )
 @pytest.mark.parametrize("kind", ["cl-vae", "cl-vae-lstm"])

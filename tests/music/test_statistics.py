@@ -35,6 +35,15 @@ def test_extremes():
     assert statistics.pitch_class_entropy(notes_to_roll([(48, 60)])) == 0
 
 
+def test_notes_in_common_by_hand():
+    other = notes_to_roll([(60, 64, 69), (64,), (72,), (61,)])
+    assert statistics.notes_in_common(ROLL, other) == pytest.approx(4 / 8)
+    assert statistics.notes_in_common(ROLL, ROLL) == 1
+    assert math.isnan(statistics.notes_in_common(SILENCE, SILENCE))
+    with pytest.raises(ValueError, match=r"\Aother: [^\n]+\Z"):
+        statistics.notes_in_common(ROLL, ROLL[:3])
+
+
 def test_step_change_by_hand():
     assert statistics.step_change(ROLL) == pytest.approx((1 + 2 + 1) / 3)
     assert statistics.step_change(SILENCE) == 0
