@@ -118,6 +118,50 @@ def test_evaluate_in_words(cvae):
     assert "key_profiles temperley" in out
 
 
+@pytest.fixture(scope="module")
+def piece(tiny_corpus, place):
+    """A file of three bars in the first key, and two in another."""
+    roll = np.concatenate(
+        [np.tile(tiny_corpus.test[k].roll[:4], (n, 1)) for k, n in ((0, 3), (1, 2))]
+    )
+    write_midi(roll, place / "piece.mid")
+    return "piece.mid"
+
+
+def test_key_prints_one_json_object(cvae, piece):
+    status, out, err = cvae(f"key {piece} --model run1 --json")
+    assert (status, err) == (0, "")
+    found = json.loads(out)
+    assert list(found) == ["key", "probability", "interval", "runners_up"]
+    assert found["key"] in SHORT and 0 < found["probability"] <= 1
+    assert {other["key"] for other in found["runners_up"]} == set(SHORT) - {found["key"]}
+    bars = json.loads(cvae(f"key {piece} --model run1 --json --over-time")[1])["bars"]
+    assert [bar["bar"] for bar in bars] == [1, 2, 3, 4, 5]
+
+
+def test_key_in_words(cvae, piece):
+    status, out, _ = cvae(f"key {piece} --model run1 --over-time")
+    lines = out.splitlines()
+    assert status == 0 and len(lines) == 2 + 5
+    assert lines[0].split("  ")[0] in SHORT and lines[1].startswith("then ")
+    assert lines[2].startswith("bar    1  ")
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("key nothing.mid --model run1", "nothing.mid"),
+        ("key piece.mid --model nobody", "run"),
+        ("key piece.mid --model jsb-vae", "model"),
+        ("key tiny.pickle --model run1", "tiny.pickle"),
+    ],
+)
+def test_key_of_what_is_not_there(cvae, piece, line, named):
+    status, out, err = cvae(line)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"cvae: error: {named}: ") and err.count("\n") == 1
+
+
 def test_resume_goes_on(cvae, place):
     assert cvae("train run1 --resume --epochs 3")[0] == 0
     assert len(np.load(place / "runs/run1/state.npz")["history/epoch"]) == 3

@@ -53,6 +53,7 @@ FILES = {
     "jsb-original": "seed",
     "jsb-bl": "boulanger-lewandowski/JSB_Chorales.mat",
     "piano-midi": FOLDER,
+    "jsb+piano-midi": FOLDER,
     "piano-midi-bl": "boulanger-lewandowski/Piano_midi.mat",
 }
 """What `download` must bring for a corpus that does not come with the project: a file or folder."""
