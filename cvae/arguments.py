@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import sys
 
+from cvae.experiments import KEY_MODEL
 from cvae.music.corpora import CORPORA, FILES
 from cvae.music.files import KEYS_FROM, Reading
 
@@ -15,7 +16,6 @@ READING = {
     "pedal": {"nargs": 0, "help": "notes sound on while the pedal of a MIDI file is down"},
     "key_from": {"choices": KEYS_FROM, "help": "keys: of the key signatures or by analysis"},
 }
-KEY_MODEL = "all-keys-cl-vae-lstm"
 CHOICES = {"model": "cl-vae", "corpus": "jsb", "key_classes": "relative-major"}
 
 # The original code's spellings; `-` and `_` are the same in any option.

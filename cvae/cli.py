@@ -214,15 +214,17 @@ def key(args):
     found = find_key(args.file, args.model, args.model_dir)
     bars = list(enumerate(found.bars, 1)) if args.over_time else []
     if args.json:
-        result = {"key": found.key, "probability": found.probability, "interval": found.interval}
+        result = {"key": found.key, "probability": found.probability}
         result["runners_up"] = [{"key": k, "probability": p} for k, p in found.runners_up]
+        result |= {"w": found.w, "w_interval": found.w_interval}
         if args.over_time:
             result["bars"] = [{"bar": i, "key": k, "probability": p} for i, (k, p) in bars]
         print(json.dumps(result, indent=2))
         return
-    low, high = found.interval
-    print(f"{found.key}  {found.probability:.2f} (90 % interval of w: {low:.2f} to {high:.2f})")
+    low, high = found.w_interval
+    print(f"{found.key} {found.probability:.2f}")
     print("then", ", ".join(f"{k} {p:.2f}" for k, p in found.runners_up))
+    print(f"w {found.w:.2f}, 90 % interval {low:.2f} to {high:.2f}")
     for i, (name, probability) in bars:
         print(f"bar {i:4}  {name:8}  {probability:.2f}")
 

@@ -4,7 +4,7 @@ Each experiment is a list of rows; each row is trained with each seed. What was 
 the validation split.
 """
 
-__all__ = ["CERTAINTIES", "EXPERIMENTS", "PUBLISHED", "TWINS", "seeds_of"]
+__all__ = ["CERTAINTIES", "EXPERIMENTS", "KEY_MODEL", "PUBLISHED", "TWINS", "seeds_of"]
 
 SEEDS = (0, 1, 2)
 CERTAINTIES = (0.2, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0)
@@ -141,6 +141,7 @@ EXPERIMENTS = {
 # Rows of "twins": a plain model, and a Classifying one that differs in w alone.
 TWINS = ((0, 1), (2, 3), (4, 5), (4, 6))
 ONE_SEED = ("all-keys", "book", "standard")
+KEY_MODEL = "all-keys-cl-vae-lstm"
 # Runs of the first seed that come with the project, for the book to load.
 PUBLISHED = {
     "corpora-0-0": "jsb-vae",
@@ -150,7 +151,7 @@ PUBLISHED = {
     "book-2-0": "jsb-cl-vae-lstm",
     "standard-0-0": "jsb-cl-vae-lstm-standard",
     "key-1-0": "jsb-cl-vae-lstm-any-length",
-    "all-keys-0-0": "all-keys-cl-vae-lstm",
+    "all-keys-0-0": KEY_MODEL,
     "piano-0-0": "piano-midi-vae",
     "piano-1-0": "piano-midi-cl-vae",
     "piano-2-0": "piano-midi-vae-lstm",

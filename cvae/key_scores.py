@@ -1,5 +1,6 @@
 """How well keys are told: by window, by song, with what confidence, and where they change."""
 
+import itertools
 import time
 from dataclasses import replace
 
@@ -8,13 +9,19 @@ import numpy as np
 import tensorflow as tf
 
 from cvae.calibration import Answers, fit_sharpness, reliability, sharpened
-from cvae.evaluation import WINDOW_LENGTHS
+from cvae.evaluation import CHUNK, WINDOW_LENGTHS
 from cvae.examples import SONG, songs_of
-from cvae.keyfinder import SHARPNESS, find_key
-from cvae.models.base import windows_about
+from cvae.keyfinder import find_key
+from cvae.models.base import means, windows_about
 from cvae.models.smoothing import smooth
 from cvae.music import load_corpus
-from cvae.music.keys import PROFILES, modulation_probabilities, parse_key, profile_scores
+from cvae.music.keys import (
+    PROFILES,
+    fifths_apart,
+    modulation_probabilities,
+    parse_key,
+    profile_scores,
+)
 from cvae.music.local_keys import analysed_chorales
 from cvae.music.pianoroll import windows
 from cvae.paths import cache_folder
@@ -22,6 +29,7 @@ from cvae.paths import cache_folder
 __all__ = [
     "accuracy_interval",
     "answers",
+    "calibration_row",
     "file_row",
     "local_key_rows",
     "profile_answers",
@@ -30,7 +38,6 @@ __all__ = [
     "window_rows",
 ]
 
-CHUNK = 256  # windows whose posterior is drawn from at once
 RESAMPLES = 2000
 
 
@@ -51,12 +58,11 @@ def answers(model, corpus, split, length):
     Answers
     """
 
-    def means(rolls):
+    def posterior(rolls):
         parts = [rolls[i : i + CHUNK] for i in range(0, len(rolls), CHUNK)]
-        means = [model.infer_w(tf.cast(part, tf.float32)).mean() for part in parts]
-        return np.concatenate(means)
+        return np.concatenate([means(model.infer_w(tf.cast(part, tf.float32))) for part in parts])
 
-    return _answers(means, corpus, split, length)
+    return _answers(posterior, corpus, split, length)
 
 
 def profile_answers(corpus, split, length, profile):
@@ -133,11 +139,11 @@ def window_rows(corpus, models):
         mean accuracy, over songs), profiles (object: name -> accuracy), gain over the best of them
         and its interval; raw_error and calibration_error, the expected calibration error of each
         model as it is and sharpened; sharpness of each, fitted to windows as long of the validation
-        split.
+        split (whose own calibration_error is therefore flattered).
     """
-    rows, sharpness = [], {}
-    for split in ("valid", "test"):
-        longest = max(len(song.roll) for song in corpus.split(split))
+    rows, sharpness, splits = [], {}, ("valid", "test")
+    longest = min(max(len(song.roll) for song in corpus.split(split)) for split in splits)
+    for split in splits:
         for length in (*(n for n in WINDOW_LENGTHS if n <= longest), SONG):
             given = [answers(model, corpus, split, length) for model in models]
             right, song = np.mean([each.right for each in given], axis=0), given[0].song
@@ -173,8 +179,10 @@ def song_rows(run):
     Returns
     -------
     list of dict
-        corpus, split, songs, method, accuracy, weighted_score. The method "music21" is its analysis
-        of the notes: in ``jsb`` the labels themselves.
+        corpus, split, songs, method, accuracy, relative_major (the same where relative keys count
+        as one), weighted_score. The method "music21" is its analysis of the notes: in ``jsb`` the
+        labels themselves. In ``piano-midi`` the labels are key signatures; of the two keys that
+        share one, the profile of Aarden and Essen has chosen, so of the mode it cannot be wrong.
     """
     rows, keys = [], run.settings["keys"]
     for name, reading in (("jsb", {}), ("piano-midi", {"step": 1.0})):
@@ -189,6 +197,8 @@ def song_rows(run):
             for method, names in guesses.items():
                 row = {"corpus": name, "split": split, "songs": len(songs), "method": method}
                 row |= {"accuracy": float(np.mean(np.array(names) == truth))}
+                same = [fifths_apart(*pair) == 0 for pair in zip(names, truth, strict=True)]
+                row |= {"relative_major": float(np.mean(same))}
                 rows.append(row | {"weighted_score": weighted_score(truth, names)})
     return rows
 
@@ -205,7 +215,7 @@ def file_row(run_folder, files=30):
     run_folder : path
         Of the model.
     files : int
-        So many of the test split, the first.
+        So many of the test split, spread over it; at least 2.
 
     Returns
     -------
@@ -213,7 +223,8 @@ def file_row(run_folder, files=30):
         files, accuracy (of the 24 keys), weighted_score, seconds_a_file (mean, without the first,
         which also waits for what is compiled once).
     """
-    songs = load_corpus("piano-midi", "major-minor", step=1.0).test[:files]
+    songs = load_corpus("piano-midi", "major-minor", step=1.0).test
+    songs = [songs[i] for i in np.linspace(0, len(songs) - 1, files).astype(int)]
     midis, found, seconds = cache_folder() / "piano-midi" / "midis", [], []
     for song in songs:
         start = time.perf_counter()
@@ -228,15 +239,36 @@ def file_row(run_folder, files=30):
     }
 
 
-WINDOWS = (1, 2, 3, 4, 5, 7, 9, 13, 17, 25)
-STAYS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
+def calibration_row(run):
+    """How sure the model of a run is of whole songs, and how sure it should be.
+
+    Returns
+    -------
+    dict
+        sharpness, fitted to the validation split; raw_error and calibration_error, the expected
+        calibration error of the test split without it and with it.
+    """
+    corpus = run.corpus()
+    valid, test = (answers(run.model, corpus, split, SONG) for split in ("valid", "test"))
+    sharpness = fit_sharpness(valid)
+    sharp = test._replace(scores=sharpened(test.scores, sharpness))
+    errors = {"raw_error": reliability(test).error, "calibration_error": reliability(sharp).error}
+    return {"sharpness": sharpness} | errors
+
+
+WINDOWS = (1, 3, 5, 7, 9, 13, 17, 25)
+STAYS = (0.8, 0.9, 0.95, 0.98)
+# How much an answer counts as evidence: a power of probabilities, a factor of correlations.
+WEIGHTS = {"classifier": (1, 2, 4)} | dict.fromkeys(PROFILES, (4, 8, 16))
 
 
 def local_key_rows(model, keys, chorales=None):
     """Share of quarter notes whose key is that of the human analyses.
 
-    Each method has one or two settings (the window about each quarter note, how readily the hidden
-    Markov model stays); those for a chorale are the ones that agree best in all others.
+    The methods are the classifier and the profiles, on windows about each quarter note, and each
+    of them with a hidden Markov model on top. They have settings: the window, and with the model
+    also how readily it stays and what an answer weighs. Those for a chorale are the ones that agree
+    best in all others.
 
     Parameters
     ----------
@@ -252,28 +284,26 @@ def local_key_rows(model, keys, chorales=None):
     list of dict
         method, setting (the one that is best in all chorales), chorales, quarter_notes; agreement,
         share of them; interval (95 %, over chorales); relative_major, the same where relative keys
-        count as one; by_chorale (object: BWV number -> share).
+        count as one; by_chorale (object: its source -> share).
     """
     chorales = analysed_chorales() if chorales is None else chorales
-    guesses = {"classifier": {}, "classifier + HMM": {}} | {name: {} for name in PROFILES}
-    for window in WINDOWS:
-        by_chorale = [model.infer_key(chorale.roll, window).steps for chorale in chorales]
-        guesses["classifier"][window,] = [probs.argmax(axis=-1) for probs in by_chorale]
-        for stay in STAYS:
-            transition = modulation_probabilities(keys, stay)
-            sharp = [sharpened(probs, SHARPNESS) for probs in by_chorale]
-            paths = [smooth(probs, transition, window=window).path for probs in sharp]
-            guesses["classifier + HMM"][window, stay] = paths
-        for profile in PROFILES:
-            guesses[profile][window,] = [
-                _scores_about(chorale.roll, window, profile, keys).argmax(axis=-1)
-                for chorale in chorales
-            ]
+    guesses = {f"{name}{more}": {} for more in ("", " + HMM") for name in WEIGHTS}
+    moves = {stay: modulation_probabilities(keys, stay) for stay in STAYS}
+    for window, (name, weights) in itertools.product(WINDOWS, WEIGHTS.items()):
+        scores = [_scores_about(chorale.roll, window, name, model, keys) for chorale in chorales]
+        guesses[name][window,] = [each.argmax(axis=-1) for each in scores]
+        for weight, (stay, move) in itertools.product(weights, moves.items()):
+            evidence = [sharpened(each, weight) for each in scores]
+            paths = [smooth(each, move, window=min(window, len(each))).path for each in evidence]
+            guesses[f"{name} + HMM"][window, stay, weight] = paths
     return [_agreement(name, by, keys, chorales) for name, by in guesses.items()]
 
 
-def _scores_about(roll, window, profile, keys):
-    return profile_scores(roll[windows_about(len(roll), window)], profile, keys)
+def _scores_about(roll, window, method, model, keys):
+    """Of each step by the window about it: probabilities, or exponentials of correlations."""
+    if method == "classifier":
+        return model.infer_key(roll, window).steps
+    return np.exp(profile_scores(roll[windows_about(len(roll), window)], method, keys))
 
 
 def _agreement(method, guesses, keys, chorales):
@@ -287,7 +317,7 @@ def _agreement(method, guesses, keys, chorales):
     others = by_chorale.sum(axis=0) - by_chorale  # (chorales, settings)
     chosen = others.argmax(axis=1)[song], np.arange(len(song))
     right, scale = right[chosen], relative[guess[chosen]] == relative[truth]
-    shares = {each.bwv: float(right[song == i].mean()) for i, each in enumerate(chorales)}
+    shares = {each.source: float(right[song == i].mean()) for i, each in enumerate(chorales)}
     return {
         "method": method,
         "setting": settings[int(by_chorale.sum(axis=0).argmax())],

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cvae.calibration import sharpened
+from cvae.experiments import KEY_MODEL
 from cvae.models.smoothing import smooth
 from cvae.music.files import read_score
 from cvae.music.keys import modulation_probabilities
@@ -13,8 +14,10 @@ from cvae.runs import load_run
 
 __all__ = ["FoundKey", "find_key"]
 
-WINDOW, STAY = 9, 0.9  # best on the chorales with human analyses: data/results/key-inference.json
-SHARPNESS = 2.5  # of the default model, fitted on the validation split: see there
+# Of the default model: the best on the chorales with human analyses, and fitted on the validation
+# split to whole songs and to such windows (data/results/key-inference.json).
+WINDOW, STAY = 9, 0.9
+SHARPNESS, WINDOW_SHARPNESS = 2.5, 2.5
 RUNNERS_UP = 3
 
 
@@ -22,21 +25,22 @@ class FoundKey(NamedTuple):
     """Key of a piece.
 
     key : str
-    probability : float, 0 to 1, calibrated: see `cvae.calibration.sharpened`
-    interval : two floats, the 90 % credible interval of the key's w, which is not
+    probability : float, 0 to 1; of the default model calibrated, see `cvae.calibration.sharpened`
     runners_up : list of (str, float), the next keys and their probabilities
+    w, w_interval : float and two floats, mean and 90 % credible interval of the key's w
     bars : list of (str, float), key and probability of each bar, counted from the first note: of
         the length that the time signature gives that holds longest
     """
 
     key: str
     probability: float
-    interval: tuple[float, float]
     runners_up: list[tuple[str, float]]
+    w: float
+    w_interval: tuple[float, float]
     bars: list[tuple[str, float]]
 
 
-def find_key(path, model="all-keys-cl-vae-lstm", folder="runs"):
+def find_key(path, model=KEY_MODEL, folder="runs"):
     """Key of a file of MIDI or MusicXML.
 
     The key of the whole is that of q(w | all steps); the keys of the bars are those of a hidden
@@ -71,16 +75,26 @@ def find_key(path, model="all-keys-cl-vae-lstm", folder="runs"):
         raise ValueError(f"{path}: no notes whose key could be found")
     if not run.model.classes:
         raise ValueError(f"model: got {str(model)!r}, which knows no keys")
-    posterior = run.model.infer_key(roll, WINDOW)
-    probs = sharpened(posterior.whole, SHARPNESS)
-    order = np.argsort(-probs)
-    best, *others = [(keys[k], float(probs[k])) for k in order[: 1 + RUNNERS_UP]]
-    evidence = sharpened(posterior.steps, SHARPNESS)
-    smoothed = smooth(evidence, modulation_probabilities(keys, STAY), window=WINDOW)
-    bar_of_step = (np.arange(len(roll)) * step // score.bar).astype(int)
-    bars = []
-    for bar in np.unique(bar_of_step):
-        probs = smoothed.marginals[bar_of_step == bar].mean(axis=0)
-        bars.append((keys[int(probs.argmax())], float(probs.max())))
-    low, high = posterior.interval[:, order[0]].tolist()
-    return FoundKey(*best, (low, high), others, bars)
+    by_default = Path(model).name == KEY_MODEL
+    sharpness, near = (SHARPNESS, WINDOW_SHARPNESS) if by_default else (1.0, 1.0)
+    window = min(WINDOW, len(roll))
+    posterior = run.model.infer_key(roll, window)
+    whole = sharpened(posterior.whole, sharpness)
+    order = np.argsort(-whole)
+    best, *others = [(keys[k], float(whole[k])) for k in order[: 1 + RUNNERS_UP]]
+    move = modulation_probabilities(keys, STAY**step)
+    smoothed = smooth(sharpened(posterior.steps, near), move, window=window)
+    w, interval = posterior.whole[order[0]], posterior.interval[:, order[0]]
+    bars = [_likeliest(probs, keys) for probs in _by_bar(smoothed.marginals, score.bar / step)]
+    return FoundKey(*best, others, float(w), tuple(interval.tolist()), bars)
+
+
+def _by_bar(marginals, steps):
+    """Mean over the steps of each bar of so many; a bar of less than one has that it begins in."""
+    for bar in range(int(np.ceil(len(marginals) / steps))):
+        first = int(bar * steps)
+        yield marginals[first : max(first + 1, int(np.ceil((bar + 1) * steps)))].mean(axis=0)
+
+
+def _likeliest(probs, keys):
+    return keys[int(probs.argmax())], float(probs.max())

@@ -17,7 +17,7 @@ from scipy.stats import bootstrap
 import cvae
 from cvae.evaluation import SEED_STEPS, STEPS, continuations, evaluate, pieces, sample_statistics
 from cvae.experiments import CERTAINTIES, EXPERIMENTS, PUBLISHED, TWINS, seeds_of
-from cvae.key_scores import file_row, local_key_rows, song_rows, window_rows
+from cvae.key_scores import calibration_row, file_row, local_key_rows, song_rows, window_rows
 from cvae.models.checks import check_choice, check_sizes
 from cvae.music import corpus_statistics, load_corpus, pitch_in_scale_rate
 from cvae.music.corpora import CORPORA
@@ -219,10 +219,11 @@ def _key_rows(folder, quick=False):
     rows += [{"part": "songs"} | row for row in song_rows(finder)]
     chorales = analysed_chorales()
     trained_on = {song.source for song in load_corpus("jsb").train}
-    unseen = [chorale for chorale in chorales if f"BWV {chorale.bwv}" not in trained_on]
+    unseen = [chorale for chorale in chorales if chorale.source not in trained_on]
     for part, those in (("local keys", chorales), ("local keys, unseen", unseen)):
         local = local_key_rows(finder.model, finder.settings["keys"], those)
         rows += [{"part": part} | row for row in local]
+    rows.append({"part": "calibration"} | calibration_row(finder))
     return rows + [{"part": "files"} | file_row(finder.folder)]
 
 

@@ -5,6 +5,7 @@ import html
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -115,12 +116,13 @@ class Take:
 
         key, notes = key_label(self.key, full=True), int(self.roll.sum())
         rate = self.figures["pitch-in-scale rate"]
-        alt = (
-            f"Piano roll of {len(self.roll)} steps with {notes} notes, {rate:.0%} of them in {key}"
-        )
+        alt = f"Piano roll of {len(self.roll)} steps with {notes} notes"
         picture = base64.b64encode(self.picture()).decode()
-        lines = [f"{rate:.2f} of the notes are in {key}"]
-        lines += [f"{self.figures['polyphony']:.1f} notes a step"]
+        lines = ["no notes"]
+        if notes:
+            alt += f", {rate:.0%} of them in {key}"
+            lines = [f"{rate:.2f} of the notes are in {key}"]
+            lines += [f"{self.figures['polyphony']:.1f} notes a step"]
         if self.heard:
             name, probability = self.heard
             lines.append(f"the classifier hears {key_label(name, full=True)} ({probability:.2f})")
@@ -211,10 +213,12 @@ def play(
 def table(*takes: Take) -> str:
     """Figures of takes side by side, as HTML."""
     head = "".join(f"<th scope=col>{html.escape(take.title)}</th>" for take in takes)
+    figures = [take.figures for take in takes]
     rows = [
         f"<tr><th scope=row>{name}</th>"
-        + "".join(f"<td>{take.figures[name]:.2f}</td>" for take in takes)
-        for name in takes[0].figures
+        + "".join(f"<td>{'-' if isnan(of[name]) else f'{of[name]:.2f}'}</td>" for of in figures)
+        + "</tr>"
+        for name in figures[0]
     ]
     return f"<table><tr><td></td>{head}</tr>{''.join(rows)}</table>"
 

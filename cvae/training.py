@@ -79,7 +79,8 @@ class TrainingConfig:
     any_length : bool
         Each training window has a number of steps of its own, drawn anew in each epoch from 1 to
         `seq_length`, uniform in the square root: so a classifier learns to tell a key from however
-        many steps there are, few or all. Excludes `carry_state`.
+        many steps there are, few or all. A window starts at each step, to the end of its song, of
+        whole songs too. Excludes `carry_state`.
     seed : int
         Of the order of the data, the posterior samples and the augmentation (on the command line
         of the first weights too).
@@ -233,7 +234,8 @@ class Trainer:
         self.valid = examples(corpus, "valid", length, stride)
         size = len(np.unique(self.train.song)) if config.carry_state else len(self.train.key)
         if size < config.batch_size:
-            what = "songs" if config.carry_state or length == SONG else "steps or windows"
+            songs = config.carry_state or (length == SONG and not config.any_length)
+            what = "songs" if songs else "steps or windows"
             raise ValueError(
                 f"batch_size: got {config.batch_size}, the training split has {size} {what}"
             )

@@ -1,10 +1,12 @@
 """The key of a file, with a small model that has learnt three keys."""
 
 import numpy as np
+import pretty_midi
 import pytest
 
-from cvae.keyfinder import find_key
-from cvae.music.midi import write_midi
+from cvae.keyfinder import SHARPNESS, STAY, WINDOW, WINDOW_SHARPNESS, find_key
+from cvae.music.midi import roll_to_midi, write_midi
+from cvae.reproduce import results
 
 
 @pytest.fixture
@@ -19,7 +21,8 @@ def test_the_key_of_a_file_and_of_its_bars(run_folder, tiny_corpus, tmp_path):
     found = find_key(path, run_folder)
     assert found.key == first.key
     assert found.runners_up[0][0] == second.key
-    assert 0 <= found.interval[0] <= found.interval[1] <= 1
+    assert 0 <= found.w_interval[0] < found.w < found.w_interval[1] <= 1
+    assert found.probability == pytest.approx(found.w)  # of another model than the default as it is
     total = found.probability + sum(probability for _, probability in found.runners_up)
     assert total == pytest.approx(1, abs=1e-3)  # of three keys
     steps = 4 * len(first.roll) + 2 * len(second.roll)
@@ -46,3 +49,27 @@ def test_a_model_without_classes(tmp_path):
     write_midi(np.ones((4, 88), bool), tmp_path / "a.mid")
     with pytest.raises(ValueError, match=r"\Amodel: got 'jsb-vae', which knows no keys\Z"):
         find_key(tmp_path / "a.mid", "jsb-vae")
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 40])
+def test_one_chord_is_in_one_key_however_long_it_is_held(run_folder, tiny_corpus, tmp_path, steps):
+    write_midi(np.tile(tiny_corpus.test[0].roll[:1], (steps, 1)), tmp_path / "chord.mid")
+    found = find_key(tmp_path / "chord.mid", run_folder)
+    assert {key for key, _ in found.bars} == {found.key}
+    assert found.bars[0][1] > 0.9 * found.probability
+
+
+@pytest.mark.parametrize(("beats", "unit", "bars"), [(3, 4, 4), (6, 8, 4), (2, 4, 6), (3, 16, 16)])
+def test_each_bar_has_a_line(run_folder, tiny_corpus, tmp_path, beats, unit, bars):
+    midi = roll_to_midi(np.tile(tiny_corpus.test[0].roll[:4], (3, 1)))
+    midi.time_signature_changes.append(pretty_midi.TimeSignature(beats, unit, 0))
+    midi.write(str(tmp_path / "bars.mid"))
+    assert len(find_key(tmp_path / "bars.mid", run_folder).bars) == bars
+
+
+def test_settings_are_those_of_the_stored_results():
+    rows = results("key-inference")
+    hmm = next(r for r in rows if r["part"] == "local keys" and r["method"] == "classifier + HMM")
+    assert (WINDOW, STAY, WINDOW_SHARPNESS) == tuple(hmm["setting"])
+    fitted = next(row for row in rows if row["part"] == "calibration")
+    assert SHARPNESS == pytest.approx(fitted["sharpness"], abs=0.05)

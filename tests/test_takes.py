@@ -67,10 +67,6 @@ def test_html_tells_what_is_to_be_heard(take):
     assert "classifier" not in Take("t", take.roll, "C major").html()
 
 
-def test_a_silent_take_has_a_picture_and_a_sound():
-    assert "nan" in Take("t", np.zeros((4, 88), bool), "C major").html()
-
-
 def test_saved_files_read_back_and_are_never_replaced(take, tmp_path):
     paths = [take.save(tmp_path / "a" / "b") for _ in range(3)]
     assert [path.name for path in paths] == [f"VAE-LSTM-1-E-0{n}.mid" for n in (1, 2, 3)]
@@ -114,6 +110,13 @@ def test_figures_and_probabilities_as_tables(take):
     page = bars(take.inferred)
     assert page.index("E♭ major") < page.index("C major") and "0.80" in page
     assert bars({}) == ""
+
+
+def test_a_silent_take_has_a_picture_and_a_sound_but_no_figures():
+    silent = Take("a rest", np.zeros((4, 88), bool), "C major")
+    assert "nan" not in silent.html() + table(silent)
+    assert "no notes" in silent.html()
+    assert silent.sound().seconds > 0
 
 
 @pytest.mark.parametrize(

@@ -255,8 +255,19 @@ class LatentModel(Sampler, keras.Model):
         else:
             steps = self.infer_w(tf.gather(roll, windows_about(len(roll), window)))
         whole = self.infer_w(roll)
-        results = whole.mean(), steps.mean(), whole.credible_interval(), whole.leading()
-        return KeyPosterior(*(result.numpy() for result in results))
+        return KeyPosterior(
+            whole.mean().numpy(),
+            means(steps),
+            whole.credible_interval().numpy(),
+            whole.leading().numpy(),
+        )
+
+
+def means(distribution, size=256):
+    """Means of a batch of logistic normals, (B, K), so many at once: each takes 1000 draws."""
+    count = distribution.batch_shape[0]
+    parts = [distribution[i : i + size].mean().numpy() for i in range(0, count, size)]
+    return np.concatenate(parts)
 
 
 def windows_about(steps, window):

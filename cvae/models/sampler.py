@@ -80,6 +80,8 @@ class Sampler:
         check_choice("z_from", z_from, Z_FROM)
         check_sizes(steps=steps)
         check_seed(seed)
+        if w is not None and (key is not None or certainty is not None):
+            raise ValueError("w: excludes a key and a certainty, got also one of them")
         certainty = self.certainty if certainty is None else certainty
         if not isinstance(certainty, Real) or not 0 <= certainty <= 1:
             raise ValueError(f"certainty: got {certainty!r}, must be from 0 to 1")
@@ -91,12 +93,12 @@ class Sampler:
         seed_roll = check_roll(seed_roll, "seed_roll", self.pitches, ndim=3, steps=needed)
         seed_w, seed_x = np.array([[seed, 0], [seed, 1]], np.int32)
         other, angle = _check_towards(z_towards)
+        if other is not None and other[0] == seed:
+            other = angle = None  # to turn noise to itself would make it larger
         if w is None:
             w = self._choose_w(seed_roll, int(steps), key, certainty, w_from, seed_w)
-        elif key is None:
-            w = self._check_w(w, len(seed_roll), int(steps))
         else:
-            raise ValueError("w: excludes a key, got both")
+            w = self._check_w(w, len(seed_roll), int(steps))
         if not self.sequential:
             seed_roll = seed_roll[:, -2:]
         temperature = tf.constant(temperature, tf.float32)

@@ -38,14 +38,15 @@ class AnalysedChorale(NamedTuple):
 
     Attributes
     ----------
-    bwv, title : str
+    source, title : str
+        The former as `Song.source`, such as ``"BWV 269"``.
     roll : ndarray of bool, shape (T, 88)
         Steps of a quarter note, repeats not played.
     keys : tuple of T str
         One of the 24 keys for each step: the one in which the analysis reads its beginning.
     """
 
-    bwv: str
+    source: str
     title: str
     roll: np.ndarray
     keys: tuple[str, ...]
@@ -56,7 +57,7 @@ def analysed_chorales() -> tuple[AnalysedChorale, ...]:
     table = json.loads((data_folder() / "corpora" / TABLE).read_text("utf-8"))
     return tuple(
         AnalysedChorale(
-            entry["bwv"],
+            f"BWV {entry['bwv']}",
             entry["title"],
             notes_to_roll(entry["steps"]),
             tuple(key for key, steps in entry["keys"] for _ in range(steps)),
@@ -80,8 +81,9 @@ def build_local_keys() -> Path:
     for path in sorted(folder.glob("*.rntxt")):
         analysis = music21.converter.parse(path)
         bwv = _header(path, "BWV")
+        bwv = _BWV.get(bwv, bwv)
         numerals = list(analysis.flatten().getElementsByClass("RomanNumeral"))
-        scores = list(_scores(_BWV.get(bwv, bwv)))
+        scores = list(_scores(bwv))
         shares = [_share_of_chord_notes(score, numerals) for score in scores]
         if max(shares, default=0) < FITS:
             reason = "no score"
@@ -120,7 +122,7 @@ def _header(path, name):
 
 
 def _share_of_chord_notes(score, numerals):
-    """Mean over the numerals of the share of pitch classes sounding at each that it names."""
+    """Share of the pitch classes sounding at each numeral that it names: mean over the chords."""
     sounding = [
         (chord.offset, chord.offset + chord.quarterLength, set(chord.pitchClasses))
         for chord in score.chordify().flatten().getElementsByClass("Chord")

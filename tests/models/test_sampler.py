@@ -157,6 +157,19 @@ class Loudness:
         return independent_bernoulli(1e20 * (z - tf.linspace(-1.5, 1.5, P)))
 
 
+@pytest.mark.parametrize("also", [{"key": 1}, {"certainty": 0.5}])
+def test_w_itself_excludes_what_would_make_it(also, eagerly):
+    model = make("cl-vae")
+    with pytest.raises(ValueError, match=r"\Aw: [^\n]+\Z"):
+        model.generate(rolls(2, 2), 3, w=np.full(K, 1 / K), **also)
+
+
+def test_z_that_turns_to_its_own_noise_stays(eagerly):
+    model, seed_roll = VAE(pitches=P, hidden_dim=3), rolls(20, 2)
+    same = model.generate(seed_roll, 4, seed=3, z_towards=(3, 0.5))
+    np.testing.assert_array_equal(same, model.generate(seed_roll, 4, seed=3))
+
+
 @pytest.mark.parametrize("z_from", Z_FROM)
 @pytest.mark.parametrize("kind", KINDS)
 def test_z_turns_from_one_seed_to_another(kind, z_from, shaken, eagerly):

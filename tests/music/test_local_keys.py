@@ -13,7 +13,7 @@ from cvae.paths import data_folder
 CHORALES = analysed_chorales()
 
 
-@pytest.mark.parametrize("chorale", CHORALES, ids=lambda chorale: chorale.bwv)
+@pytest.mark.parametrize("chorale", CHORALES, ids=lambda chorale: chorale.source)
 def test_each_step_has_a_key_and_its_notes_fit(chorale):
     assert len(chorale.keys) == len(chorale.roll)
     assert set(chorale.keys) <= set(MAJOR_MINOR)
@@ -31,11 +31,12 @@ def test_those_without_repeats_are_the_songs_of_the_corpus():
         song.source: song for split in (corpus.train, corpus.valid, corpus.test) for song in split
     }
     same = [
-        np.array_equal(songs[f"BWV {c.bwv}"].roll, c.roll)
+        np.array_equal(songs[c.source].roll, c.roll)
         for c in CHORALES
-        if f"BWV {c.bwv}" in songs and len(songs[f"BWV {c.bwv}"].roll) == len(c.roll)
+        if c.source in songs and len(songs[c.source].roll) == len(c.roll)
     ]
     assert len(same) >= 5 and all(same)
+    assert {c.source for c in CHORALES} <= songs.keys()
 
 
 def test_the_first_chorale_stays_in_one_key_and_the_second_modulates():
