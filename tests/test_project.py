@@ -104,14 +104,20 @@ def test_versions_agree():
 
 
 def test_readme_shows_every_command():
-    assert {command.split()[1] for command in COMMANDS} == {"train", "sample", "evaluate", "corpus"}
+    assert {command.split()[1] for command in COMMANDS} == {
+        "train",
+        "sample",
+        "key",
+        "evaluate",
+        "corpus",
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_of_the_readme_parse(command, monkeypatch):
     """Through the real parser, up to the function that would do the work."""
     called = []
-    for name in ("train", "sample", "evaluate", "corpus_build", "corpus_info"):
+    for name in ("train", "sample", "key", "evaluate", "corpus_build", "corpus_info"):
         monkeypatch.setattr(cli, name, lambda args: called.append(args))
     assert cli.main(shlex.split(command, comments=True)[1:]) == 0
     assert len(called) == 1
