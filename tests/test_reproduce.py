@@ -77,6 +77,25 @@ def test_readme_quotes_the_stored_results():
     assert set(quoted) <= stored
 
 
+def test_readme_quotes_the_stored_key_inference():
+    text, rows = README.read_text(), results("key-inference")
+    for corpus in ("jsb-original", "jsb"):
+        test = [r for r in rows if r.get("corpus") == corpus and r["split"] == "test"]
+        best = [f"{max(r['profiles'].values()):.2f}" for r in test if r["part"] == "windows"]
+        assert f"| best profile | {' | '.join(best)} |" in text
+    local = {
+        (r["part"], r["method"]): f"{r['agreement']:.2f}"
+        for r in rows
+        if "method" in r and "agreement" in r
+    }
+    prose = " ".join(text.split())
+    ours, theirs = ("classifier + HMM", "temperley + HMM")
+    assert f"on {local['local keys', ours]} of the quarter notes" in prose
+    assert f"the same on {local['local keys', theirs]};" in prose
+    unseen = [local["local keys, unseen", name] for name in (ours, theirs)]
+    assert f"it is {unseen[0]} and {unseen[1]}." in prose
+
+
 def test_readme_quotes_the_stored_gains_in_key():
     number = r"(-?\d\.\d{3})"
     quoted = re.findall(rf"{number} \({number} to {number}\)", README.read_text())
