@@ -217,6 +217,19 @@ def test_sound_plays(visit):
     assert visit.page.evaluate(UNPLAYED) == []
 
 
+def test_lines_follow_the_sound(visit):
+    """Where a figure is to be followed, a line has moved over it as far as the sound has played."""
+    for figure in visit.page.locator(".followed").all():
+        line = figure.locator(".now")
+        figure.locator("audio").evaluate("audio => { audio.pause(); audio.currentTime = 0; }")
+        visit.page.wait_for_timeout(100)
+        before = line.bounding_box()["x"]
+        figure.locator("audio").evaluate("audio => { audio.currentTime = audio.duration / 2; }")
+        visit.page.wait_for_timeout(300)
+        moved = line.bounding_box()["x"] - before
+        assert 0.3 < moved / figure.locator("img").bounding_box()["width"] < 0.6
+
+
 def test_maths_is_typeset(visit):
     formulas = visit.page.locator(".math")
     if re.search(r"\$[^$]+\$", prose(visit.path)):
