@@ -143,3 +143,15 @@ def test_the_analysis_is_that_of_music21_on_the_notes_themselves():
         for pitch, start, end in zip(score.pitch, score.start, score.end, strict=True):
             notes.insert(start, note.Note(int(pitch), quarterLength=float(end - start)))
         assert score.analysis() == parse_key(notes.analyze("key").tonicPitchNameWithCase).name
+
+
+@needs_files
+def test_two_corpora_as_one():
+    both = load_corpus("jsb+piano-midi", "major-minor")
+    parts = load_corpus("jsb"), load_corpus("piano-midi", step=1.0)
+    assert len(both.keys) == 24 and both.step == 1.0
+    for split in SPLITS:
+        songs = [song for part in parts for song in part.split(split)]
+        assert [song.source for song in both.split(split)] == [song.source for song in songs]
+        for one, other in zip(both.split(split), songs, strict=True):
+            np.testing.assert_array_equal(one.roll, other.roll)
