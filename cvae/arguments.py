@@ -92,7 +92,11 @@ def parse(arguments, functions, description):
     p.add_argument("file", help="of MIDI or MusicXML")
     p.add_argument("--model", default=KEY_MODEL, help="a run that knows keys, or the path of one")
     p.add_argument("--model-dir", default="runs", help="where the runs are")
-    p.add_argument("--over-time", action="store_true", help="also a line for each bar")
+    p.add_argument(
+        "--over-time",
+        action="store_true",
+        help="also a line for each bar, counted from the beginning",
+    )
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p = command("evaluate")
     p.add_argument("name", help="a run, or the path of one")

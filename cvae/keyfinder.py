@@ -29,8 +29,8 @@ class FoundKey(NamedTuple):
     runners_up : list of (str, float), the next keys and their probabilities
     w, w_interval : float and two floats, mean and 90 % credible interval of the key's w
     bars : list of (str, float), key of each bar and its probability by the hidden Markov model
-        (whose calibration is not known); bars are counted from the first note, and have the length
-        of the time signature that holds longest
+        (whose calibration is not known); bars are counted from the beginning of the file, an upbeat
+        as part of the first, and have the length of the time signature that holds longest
     """
 
     key: str
@@ -44,8 +44,9 @@ class FoundKey(NamedTuple):
 def find_key(path, model=KEY_MODEL, folder="runs"):
     """Key of a file of MIDI or MusicXML.
 
-    The key of the whole is that of q(w | all steps); the keys of the bars are those of a hidden
-    Markov model on top of q(w | a window about each step), see `cvae.models.smoothing`.
+    The key of the whole is that of q(w | all steps that are not silent). The keys of the bars are
+    those of a hidden Markov model on top of q(w | a window about each step), see
+    `cvae.models.smoothing`; silence is no evidence.
 
     Parameters
     ----------
@@ -78,13 +79,16 @@ def find_key(path, model=KEY_MODEL, folder="runs"):
         raise ValueError(f"model: got {str(model)!r}, which knows no keys")
     by_default = Path(model).name == KEY_MODEL
     sharpness, near = (SHARPNESS, WINDOW_SHARPNESS) if by_default else (1.0, 1.0)
-    window = min(WINDOW, len(roll))
-    posterior = run.model.infer_key(roll, window)
+    sounding = roll.any(axis=1)  # silence tells of no key
+    window = min(WINDOW, int(sounding.sum()))
+    posterior = run.model.infer_key(roll[sounding], window)
     whole = sharpened(posterior.whole, sharpness)
     order = np.argsort(-whole)
     best, *others = [(keys[k], float(whole[k])) for k in order[: 1 + RUNNERS_UP]]
     move = modulation_probabilities(keys, STAY**step)
-    smoothed = smooth(sharpened(posterior.steps, near), move, window=window)
+    evidence = np.full((len(roll), len(keys)), 1 / len(keys))
+    evidence[sounding] = sharpened(posterior.steps, near)
+    smoothed = smooth(evidence, move, window=window)
     w, interval = posterior.whole[order[0]], posterior.interval[:, order[0]]
     bars = [_likeliest(probs, keys) for probs in _by_bar(smoothed.marginals, score.bar / step)]
     return FoundKey(*best, others, float(w), tuple(interval.tolist()), bars)

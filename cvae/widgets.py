@@ -193,7 +193,7 @@ class ListeningRoom:
         self.widget = widgets.VBox(room)
         self._work(self._open)
         self.corpus.observe(lambda _: self._work(self._list_models), "value")
-        self.model.observe(lambda _: self._work(self._load), "value")
+        self.model.observe(lambda _: self._work(self._open_model), "value")
 
     def _button(self, text, work):
         button = widgets.Button(description=text, layout={"width": "auto"})
@@ -235,6 +235,9 @@ class ListeningRoom:
         if self.settings:
             self._list_models()
         return "; ".join(faults)
+
+    def _open_model(self):
+        self._load()
 
     def _list_models(self):
         of_corpus = {n: s for n, s in self.settings.items() if s["corpus"] == self.corpus.value}

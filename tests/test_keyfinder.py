@@ -31,6 +31,16 @@ def test_the_key_of_a_file_and_of_its_bars(run_folder, tiny_corpus, tmp_path):
     assert all(0 < probability <= 1 for _, probability in found.bars)
 
 
+def test_silence_tells_of_no_key(run_folder, tiny_corpus, tmp_path):
+    roll, rest = tiny_corpus.test[0].roll, np.zeros((20, 88), bool)
+    write_midi(roll, tmp_path / "plain.mid")
+    write_midi(np.concatenate([rest, roll, rest]), tmp_path / "rests.mid")
+    plain, rests = (find_key(tmp_path / f"{name}.mid", run_folder) for name in ("plain", "rests"))
+    assert (rests.key, rests.probability) == (plain.key, plain.probability)
+    assert len(rests.bars) == 10 + len(plain.bars)
+    assert rests.bars[0][1] < plain.bars[0][1]
+
+
 def test_a_file_without_notes(run_folder, tmp_path):
     write_midi(np.zeros((4, 88), bool), tmp_path / "silence.mid")
     with pytest.raises(ValueError, match=r"silence.mid: no notes [^\n]+\Z"):

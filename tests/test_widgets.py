@@ -187,6 +187,13 @@ def test_pieces_are_those_of_the_test_split_by_title(room):
     )
 
 
+@pytest.mark.parametrize("name", RUNS)
+def test_another_model_is_opened_without_a_word(room, name):
+    for other in (*(run for run in RUNS if run != name), name):
+        room.model.value = other
+        assert said(room) == ""
+
+
 def test_a_plain_model_has_no_key(room):
     room.circle.buttons["D major"].value = True
     room.model.value = "jsb-vae"
