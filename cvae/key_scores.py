@@ -292,10 +292,12 @@ def local_key_rows(model, keys, chorales=None):
     for window, (name, weights) in itertools.product(WINDOWS, WEIGHTS.items()):
         scores = [_scores_about(chorale.roll, window, name, model, keys) for chorale in chorales]
         guesses[name][window,] = [each.argmax(axis=-1) for each in scores]
-        for weight, (stay, move) in itertools.product(weights, moves.items()):
+        for weight in weights:
             evidence = [sharpened(each, weight) for each in scores]
-            paths = [smooth(each, move, window=min(window, len(each))).path for each in evidence]
-            guesses[f"{name} + HMM"][window, stay, weight] = paths
+            for stay, move in moves.items():
+                guesses[f"{name} + HMM"][window, stay, weight] = [
+                    smooth(each, move, window=min(window, len(each))).path for each in evidence
+                ]
     return [_agreement(name, by, keys, chorales) for name, by in guesses.items()]
 
 

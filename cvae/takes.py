@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cvae.evaluation import SEED_STEPS
 from cvae.models.checks import check_sizes
 from cvae.music.audio import Player, encode_mp3, render
 from cvae.music.midi import roll_to_midi
@@ -22,7 +23,7 @@ from cvae.music.statistics import (
 
 __all__ = ["LEAD", "Take", "bars", "play", "table"]
 
-LEAD = 16
+LEAD = SEED_STEPS
 """Steps of a piece that a model hears before it plays, as in `cvae.evaluation.continuations`."""
 
 SAMPLE_RATE = 12000  # a piano has little above half of it, and a page carries many takes
