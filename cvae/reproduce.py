@@ -25,7 +25,7 @@ from cvae.music.local_keys import analysed_chorales
 from cvae.paths import data_folder, write_atomically
 from cvae.progress import progress_bar
 from cvae.quiet import import_tensorflow
-from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_run, load_settings
+from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_run, load_settings, model_options
 from cvae.training import TrainingConfig, fit
 
 __all__ = ["NAMES", "reproduce", "results", "summary"]
@@ -142,7 +142,11 @@ def _trained(folder, row, seed):
 
 def _check_same(folder, there, wanted):
     """Raise ValueError if a run is another one; a setting that is newer than it has its default."""
-    there = there | {"training": dataclasses.asdict(TrainingConfig()) | there["training"]}
+    defaults = {
+        "training": dataclasses.asdict(TrainingConfig()),
+        "options": {k: v for k, v in model_options(wanted["model"]).items() if k != "classes"},
+    }
+    there = there | {part: default | there[part] for part, default in defaults.items()}
     for part in ("model", "corpus", "keys", "options", "training"):
         if there[part] != wanted[part]:
             raise ValueError(

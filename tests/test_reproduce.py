@@ -11,6 +11,7 @@ import cvae.reproduce
 from cvae.experiments import CERTAINTIES, EXPERIMENTS, PUBLISHED, seeds_of
 from cvae.paths import data_folder
 from cvae.reproduce import NAMES, reproduce, results, summary
+from cvae.runs import model_options
 from cvae.training import TrainingConfig
 
 README = data_folder().parent / "README.md"
@@ -125,9 +126,10 @@ def test_published_models_load_and_know_their_corpus(name):
 def test_a_run_is_known_again_whatever_settings_came_later():
     from cvae.reproduce import _check_same
 
-    wanted = {"model": "vae", "corpus": "jsb", "keys": ["C major"], "options": {}, "version": "2"}
+    wanted = {"model": "vae", "corpus": "jsb", "keys": ["C major"], "version": "2"}
     wanted["training"] = dataclasses.asdict(TrainingConfig(epochs=3))
-    older = wanted | {"version": "1", "training": {"epochs": 3}}
+    wanted["options"] = {k: v for k, v in model_options("vae").items() if k != "classes"}
+    older = wanted | {"version": "1", "training": {"epochs": 3}, "options": {"latent_dim": 2}}
     _check_same("runs/x", older, wanted)
     with pytest.raises(ValueError, match=r"\Aruns/x: holds a run whose training is [^\n]+\Z"):
         _check_same("runs/x", older | {"training": {"epochs": 4}}, wanted)

@@ -75,6 +75,7 @@ def test_options_are_those_of_the_constructors():
         "pitches": 88,
         "latent_dim": 2,
         "hidden_dim": 88,
+        "output": "bernoulli",
         "use_x_prev": False,
         "predict_next": False,
         "dropout": 0.0,
@@ -89,7 +90,7 @@ def test_build_model_takes_every_option(kind):
     changed = {
         name: not value if isinstance(value, bool) else value + (0.5 if name in FLOATS else 3)
         for name, value in model_options(kind).items()
-        if name not in ("classes", "predict_next", "coordinates", "prior")
+        if name not in ("classes", "predict_next", "coordinates", "prior", "output")
     }
     model = build_model(kind, 5, **changed)
     assert isinstance(model, MODELS[kind])

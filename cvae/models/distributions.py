@@ -21,7 +21,6 @@ __all__ = [
     "independent_bernoulli",
     "nothing",
     "standard_normal",
-    "tempered",
 ]
 
 
@@ -261,15 +260,3 @@ def nothing(batch_shape):
     """
     empty = tf.zeros(tf.concat([tf.cast(batch_shape, tf.int32), [0]], axis=0))
     return tfd.Independent(tfd.Deterministic(empty), 1)
-
-
-def tempered(distribution, temperature):
-    """A normal or coins with density or probabilities in proportion to ``p ** (1 / temperature)``.
-
-    Below 1 draws keep to what is likely, above 1 they stray. `distribution` is one that
-    `diagonal_normal`, `standard_normal` or `independent_bernoulli` made.
-    """
-    if isinstance(distribution, tfd.MultivariateNormalDiag):
-        scale = distribution.stddev() * temperature**0.5
-        return tfd.MultivariateNormalDiag(distribution.mean(), scale)
-    return independent_bernoulli(distribution.distribution.logits_parameter() / temperature)

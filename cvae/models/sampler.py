@@ -6,8 +6,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from cvae.models.autoregressive import AutoregressiveBernoulli
 from cvae.models.checks import check_choice, check_roll, check_seed, check_sizes
-from cvae.models.distributions import tempered
+from cvae.models.distributions import independent_bernoulli
+
+tfd = tfp.distributions
 
 W_FROM = ("mean", "sample", "discrete")
 Z_FROM = ("prior", "posterior")
@@ -201,6 +204,21 @@ class Sampler:
         observed = x_prev if self.predict_next else roll
         z = tempered(self.posterior_z(observed, w, context), temperature).sample(seed=seed)
         return self.advance(observed, z, w, context)
+
+
+def tempered(distribution, temperature):
+    """A normal or coins with density or probabilities in proportion to ``p ** (1 / temperature)``.
+
+    Below 1 draws keep to what is likely, above 1 they stray. Of notes that depend on each other it
+    is each coin by itself, given the notes below it. `distribution` is one that `diagonal_normal`,
+    `standard_normal` or `notes` made.
+    """
+    if isinstance(distribution, tfd.MultivariateNormalDiag):
+        scale = distribution.stddev() * temperature**0.5
+        return tfd.MultivariateNormalDiag(distribution.mean(), scale)
+    if isinstance(distribution, AutoregressiveBernoulli):
+        return distribution.copy(temperature=temperature)
+    return independent_bernoulli(distribution.distribution.logits_parameter() / temperature)
 
 
 def _seeds_of_step(seed, t):

@@ -2,9 +2,10 @@
 
 import tensorflow as tf
 
+from cvae.models.autoregressive import OUTPUTS, notes
 from cvae.models.base import LatentModel
-from cvae.models.checks import check_shares, check_sizes
-from cvae.models.distributions import diagonal_normal, independent_bernoulli, standard_normal
+from cvae.models.checks import check_choice, check_shares, check_sizes
+from cvae.models.distributions import diagonal_normal, standard_normal
 from cvae.models.networks import Perceptron
 
 
@@ -25,6 +26,8 @@ class VAE(LatentModel):
         Z, length of z.
     hidden_dim : int
         H, units of the hidden layer of the encoder and of the decoder.
+    output : {"bernoulli", "made"}
+        p(x | z, x_prev): independent notes, as above, or each given the notes below it, by `MADE`.
     use_x_prev : bool
         The decoder also sees the step before.
     predict_next : bool
@@ -49,6 +52,7 @@ class VAE(LatentModel):
         pitches=88,
         latent_dim=2,
         hidden_dim=88,
+        output="bernoulli",
         use_x_prev=False,
         predict_next=False,
         dropout=0.0,
@@ -58,6 +62,7 @@ class VAE(LatentModel):
         super().__init__(name=name)
         check_sizes(pitches=pitches, latent_dim=latent_dim, hidden_dim=hidden_dim)
         check_shares(dropout=dropout)
+        check_choice("output", output, OUTPUTS)
         if use_x_prev and predict_next:
             raise ValueError("use_x_prev: excludes predict_next, got both")
         self.pitches, self.latent_dim = pitches, latent_dim
@@ -66,7 +71,7 @@ class VAE(LatentModel):
         self.encoder = Perceptron(
             "encoder", pitches + self.classes, hidden_dim, 2 * latent_dim, dropout, seed
         )
-        self.decoder = Perceptron(
+        self.decoder = OUTPUTS[output](
             "decoder", self.classes + latent_dim + context, hidden_dim, pitches, dropout, seed
         )
         self.built = True  # all weights are there: `summary` and `count_params` work at once
@@ -76,9 +81,9 @@ class VAE(LatentModel):
         return standard_normal(tf.shape(w)[:-1], self.latent_dim)
 
     def likelihood(self, z, w, x_prev):
-        """p(x | z, w, x_prev): a coin for each pitch. Event (P,), batch that of z (..., Z)."""
+        """p(x | z, w, x_prev): coins for the pitches. Event (P,), batch that of z (..., Z)."""
         context = [x_prev] if self.use_x_prev else []
-        return independent_bernoulli(self.decoder(tf.concat([w, z, *context], axis=-1)))
+        return notes(self.decoder, tf.concat([w, z, *context], axis=-1))
 
     def posterior_z(self, x, w, context=None):
         """q(z | x, w). Event (Z,), batch that of x (..., P)."""

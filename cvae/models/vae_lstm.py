@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from cvae.models.autoregressive import MADE, OUTPUTS, notes
 from cvae.models.base import LatentModel
 from cvae.models.checks import check_choice, check_shares, check_sizes
-from cvae.models.distributions import diagonal_normal, independent_bernoulli, standard_normal
+from cvae.models.distributions import diagonal_normal, standard_normal
 from cvae.models.networks import Memory, Perceptron, dense, seeds
 
 PRIORS = ("standard", "lstm")
@@ -54,6 +55,9 @@ class VAELSTM(LatentModel):
         H, units of each LSTM and each hidden layer.
     prior : {"standard", "lstm"}
         p(z_t).
+    output : {"bernoulli", "made"}
+        p(x_t | z_t, past): independent notes, as above, or each given the notes below it, by
+        `MADE`.
     use_x_prev : bool
         The decoder also sees the past: x_t-1, or with an LSTM prior h_t.
     predict_next : bool
@@ -85,6 +89,7 @@ class VAELSTM(LatentModel):
         latent_dim=2,
         hidden_dim=88,
         prior="standard",
+        output="bernoulli",
         use_x_prev=False,
         predict_next=False,
         dropout=0.0,
@@ -95,6 +100,7 @@ class VAELSTM(LatentModel):
         check_sizes(pitches=pitches, latent_dim=latent_dim, hidden_dim=hidden_dim)
         check_shares(dropout=dropout)
         check_choice("prior", prior, PRIORS)
+        check_choice("output", output, OUTPUTS)
         if predict_next and (use_x_prev or prior == "lstm"):
             raise ValueError("predict_next: excludes use_x_prev and an LSTM prior, got both")
         self.pitches, self.latent_dim, self.prior = pitches, latent_dim, prior
@@ -106,7 +112,10 @@ class VAELSTM(LatentModel):
             self.encoder = Memory("encoder", pitches + classes, hidden_dim, *common)
             self.to_z = dense("to_z", 2 * latent_dim, seeds(seed, "to_z")[0], inputs=hidden_dim)
             self.decoder = Memory("decoder", latent_dim + classes + past, hidden_dim, *common)
-            self.to_x = dense("to_x", pitches, seeds(seed, "to_x")[0], inputs=hidden_dim)
+            if output == "made":
+                self.to_x = MADE("to_x", hidden_dim, hidden_dim, pitches, *common)
+            else:
+                self.to_x = dense("to_x", pitches, seeds(seed, "to_x")[0], inputs=hidden_dim)
         else:
             past = hidden_dim if use_x_prev else 0
             self.memory = Memory("memory", pitches + classes, hidden_dim, *common)
@@ -115,7 +124,7 @@ class VAELSTM(LatentModel):
             self.encoder = Perceptron(
                 "encoder", pitches + inputs, hidden_dim, 2 * latent_dim, *common
             )
-            self.decoder = Perceptron(
+            self.decoder = OUTPUTS[output](
                 "decoder", latent_dim + classes + past, hidden_dim, pitches, *common
             )
         self.built = self.supports_masking = True
@@ -139,10 +148,10 @@ class VAELSTM(LatentModel):
         return diagonal_normal(self.prior_network(beside(w, context.past)))
 
     def likelihood(self, z, w, context):
-        """p(x_t | z_t, past, w): a coin for each pitch. z (B, T, Z); event (P,), batch (B, T)."""
+        """p(x_t | z_t, past, w): coins for the pitches. z (B, T, Z); event (P,), batch (B, T)."""
         if self.prior == "standard":
-            return independent_bernoulli(self.to_x(self._decode(z, w, context)[0]))
-        return independent_bernoulli(self.decoder(self._decoder_inputs(z, w, context)))
+            return notes(self.to_x, self._decode(z, w, context)[0])
+        return notes(self.decoder, self._decoder_inputs(z, w, context))
 
     def posterior_z(self, x, w, context):
         """q(z_t | x_<=t, w). x (B, T, P); event (Z,), batch (B, T)."""

@@ -8,7 +8,7 @@ from cvae.models import MODELS
 
 P, K, Z, H, STEPS = 6, 3, 2, 8, 4
 
-# Each family, and those of sequences with each prior.
+# Each family, those of sequences with each prior, and with notes that depend on each other.
 KINDS = {
     "vae": ("vae", {}),
     "cl-vae": ("cl-vae", {}),
@@ -16,6 +16,8 @@ KINDS = {
     "vae-lstm, LSTM prior": ("vae-lstm", {"prior": "lstm"}),
     "cl-vae-lstm": ("cl-vae-lstm", {"prior": "standard"}),
     "cl-vae-lstm, LSTM prior": ("cl-vae-lstm", {"prior": "lstm"}),
+    "vae, MADE": ("vae", {"output": "made"}),
+    "cl-vae-lstm, LSTM prior, MADE": ("cl-vae-lstm", {"prior": "lstm", "output": "made"}),
 }
 
 

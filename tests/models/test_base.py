@@ -20,6 +20,7 @@ from small import (
 )
 
 from cvae.models import MODELS
+from cvae.models.autoregressive import MADE
 
 SEED = (1, 2)
 
@@ -80,6 +81,12 @@ def test_number_of_weights(model):
         arrays += 4 + 2 * model.sequential
         inputs = 7 if model.sequential else P
         weights += perceptron(inputs, 7, 2 * (K - 1)) + model.sequential * (P + 1) * 7
+    network = model.to_x if model.sequential and model.prior == "standard" else model.decoder
+    if isinstance(network, MADE):
+        inputs = network.condition.kernel.shape[0]
+        arrays, weights = arrays + 4, weights + (inputs + 1) * H + 2 * P * H
+        if network is not model.decoder:  # and a perceptron in the place of a dense layer
+            arrays, weights = arrays + 2, weights + (H + 1) * H
     assert len(model.trainable_variables) == arrays
     assert sum(v.numpy().size for v in model.trainable_variables) == weights
 
@@ -352,6 +359,12 @@ def test_a_bad_option_of_the_classifier_is_named(family, options, named):
 def test_an_unknown_prior_is_named(family, options):
     with pytest.raises(ValueError, match=r"\Aprior: [^\n]+standard, lstm\Z"):
         family(**options)
+
+
+@pytest.mark.parametrize("family", MODELS.values())
+def test_an_unknown_output_is_named(family):
+    with pytest.raises(ValueError, match=r"\Aoutput: [^\n]+bernoulli, made\Z"):
+        family(output="nade")
 
 
 def test_an_lstm_prior_excludes_predict_next():

@@ -17,7 +17,6 @@ from cvae.models.distributions import (
     independent_bernoulli,
     nothing,
     standard_normal,
-    tempered,
 )
 
 tfd = tfp.distributions
@@ -330,44 +329,6 @@ def test_standard_normal(batch):
     np.testing.assert_allclose(d.log_prob(z), expected, rtol=1e-5)
     like = diagonal_normal(tf.zeros((*batch, 4)))
     np.testing.assert_allclose(tfd.kl_divergence(d, like), np.zeros(batch), atol=1e-6)
-
-
-TEMPERATURES = [0.25, 1.0, 3.0]
-
-
-@pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize("name", ["diagonal", "standard"])
-def test_tempered_normal_is_the_power_of_its_density(name, temperature):
-    normal = standard_normal(tf.constant([], tf.int32), 1)
-    if name == "diagonal":
-        normal = diagonal_normal(tf.constant([0.7, np.log(1.69)]))
-    z = np.linspace(-30, 30, 20_001)
-    power = normal.prob(np.float32(z)[:, None]).numpy().astype(float) ** (1 / temperature)
-    power /= power.sum() * (z[1] - z[0])
-    got = tempered(normal, temperature).prob(np.float32(z)[:, None])
-    np.testing.assert_allclose(got, power, atol=1e-4)
-
-
-@pytest.mark.parametrize("temperature", TEMPERATURES)
-def test_tempered_coins_are_the_power_of_their_probabilities(temperature):
-    coins = independent_bernoulli(tf.constant([[0.0, 1.0, -3.0], [5.0, -0.1, 0.2]]))
-    outcomes = np.float32(np.stack(np.meshgrid(*[[0, 1]] * 3), -1).reshape(-1, 1, 3))
-    power = coins.prob(outcomes).numpy().astype(float) ** (1 / temperature)
-    got = tempered(coins, temperature)
-    assert got.event_shape == (3,) and got.batch_shape == (2,)
-    np.testing.assert_allclose(got.prob(outcomes), power / power.sum(axis=0), rtol=1e-4)
-
-
-def test_tempered_keeps_shapes_and_at_one_everything():
-    normal = diagonal_normal(tf.constant([[[1.0, 2.0, 0.5, -0.5]]]))
-    coins = independent_bernoulli(tf.constant([[0.5, -2.0]]))
-    for temperature in (1.0, tf.constant(1.0)):
-        same = tempered(normal, temperature)
-        np.testing.assert_allclose(same.mean(), normal.mean())
-        np.testing.assert_allclose(same.stddev(), normal.stddev(), rtol=1e-6)
-        np.testing.assert_allclose(tempered(coins, temperature).mean(), coins.mean(), rtol=1e-6)
-    assert tempered(normal, 0.5).batch_shape == (1, 1)
-    np.testing.assert_allclose(tempered(normal, 0.5).mean(), normal.mean())
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9])

@@ -8,7 +8,12 @@ import tensorflow as tf
 from small import KINDS, K, P, before, make, rolls, spread
 
 from cvae.models import VAE, VAELSTM, ClassifyingVAE, ClassifyingVAELSTM
-from cvae.models.distributions import independent_bernoulli
+from cvae.models.distributions import (
+    diagonal_normal,
+    independent_bernoulli,
+    standard_normal,
+)
+from cvae.models.sampler import tempered
 
 Z_FROM = ("prior", "posterior")
 CLASSIFYING = [kind for kind in KINDS if kind.startswith("cl-")]
@@ -20,7 +25,9 @@ def model(request, shaken):
     return shaken(make(request.param))
 
 
-@pytest.fixture(scope="module", params=["vae-lstm", "cl-vae-lstm, LSTM prior"])
+@pytest.fixture(
+    scope="module", params=["vae-lstm", "cl-vae-lstm, LSTM prior", "cl-vae-lstm, LSTM prior, MADE"]
+)
 def compiled(request, shaken):
     """Not of every kind: compilation is slow."""
     return shaken(make(request.param))
@@ -323,7 +330,8 @@ def test_each_step_is_drawn_from_what_a_pass_over_all_steps_gives(
     of_z = recorded("prior_z" if z_from == "prior" else "posterior_z")
     new = model.generate(seed_roll, steps, key, 0.9, z_from=z_from)
     z = np.concatenate([arguments[1] for arguments, _ in advances], axis=1)
-    log_odds = [call[1].distribution.logits_parameter() for call in likelihoods][-steps:]
+    chord = rolls(seed=3)
+    of_chord = [call[1].log_prob(chord) for call in likelihoods][-steps:]
     moments = [(call[1].mean(), call[1].stddev()) for call in of_z][-steps:]
 
     roll = np.concatenate([seed_roll, new], axis=1).astype(np.float32)
@@ -334,9 +342,9 @@ def test_each_step_is_drawn_from_what_a_pass_over_all_steps_gives(
         p_z = model.prior_z(w, context)
     else:
         p_z = model.posterior_z(before(roll) if model.predict_next else roll, w, context)
-    coins = model.likelihood(z, w, context).distribution.logits_parameter()
+    expected = model.likelihood(z, w, context).log_prob(chord)
     close = {"rtol": 0, "atol": 1e-5}
-    np.testing.assert_allclose(np.concatenate(log_odds, 1), coins[:, -steps:], **close)
+    np.testing.assert_allclose(np.concatenate(of_chord, 1), expected[:, -steps:], **close)
     for got, expected in zip(zip(*moments, strict=True), (p_z.mean(), p_z.stddev()), strict=True):
         np.testing.assert_allclose(np.concatenate(got, 1), expected[:, -steps:], **close)
 
@@ -368,6 +376,46 @@ def test_frequencies_of_notes_by_quadrature(kind, shaken, eagerly):
 def test_with_an_lstm_prior_what_is_generated_is_read_like_a_seed(z_from, shaken, eagerly):
     model = shaken(make("vae-lstm, LSTM prior"), scale=0.8)
     follows_as_from_a_seed(model, z_from, draws=5000)
+
+
+# Temperature
+
+TEMPERATURES = [0.25, 1.0, 3.0]
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize("name", ["diagonal", "standard"])
+def test_tempered_normal_is_the_power_of_its_density(name, temperature):
+    normal = standard_normal(tf.constant([], tf.int32), 1)
+    if name == "diagonal":
+        normal = diagonal_normal(tf.constant([0.7, np.log(1.69)]))
+    z = np.linspace(-30, 30, 20_001)
+    power = normal.prob(np.float32(z)[:, None]).numpy().astype(float) ** (1 / temperature)
+    power /= power.sum() * (z[1] - z[0])
+    got = tempered(normal, temperature).prob(np.float32(z)[:, None])
+    np.testing.assert_allclose(got, power, atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_tempered_coins_are_the_power_of_their_probabilities(temperature):
+    coins = independent_bernoulli(tf.constant([[0.0, 1.0, -3.0], [5.0, -0.1, 0.2]]))
+    outcomes = np.float32(np.stack(np.meshgrid(*[[0, 1]] * 3), -1).reshape(-1, 1, 3))
+    power = coins.prob(outcomes).numpy().astype(float) ** (1 / temperature)
+    got = tempered(coins, temperature)
+    assert got.event_shape == (3,) and got.batch_shape == (2,)
+    np.testing.assert_allclose(got.prob(outcomes), power / power.sum(axis=0), rtol=1e-4)
+
+
+def test_tempered_keeps_shapes_and_at_one_everything():
+    normal = diagonal_normal(tf.constant([[[1.0, 2.0, 0.5, -0.5]]]))
+    coins = independent_bernoulli(tf.constant([[0.5, -2.0]]))
+    for temperature in (1.0, tf.constant(1.0)):
+        same = tempered(normal, temperature)
+        np.testing.assert_allclose(same.mean(), normal.mean())
+        np.testing.assert_allclose(same.stddev(), normal.stddev(), rtol=1e-6)
+        np.testing.assert_allclose(tempered(coins, temperature).mean(), coins.mean(), rtol=1e-6)
+    assert tempered(normal, 0.5).batch_shape == (1, 1)
+    np.testing.assert_allclose(tempered(normal, 0.5).mean(), normal.mean())
 
 
 # What it makes of a key: a decoder whose notes are the components of w
