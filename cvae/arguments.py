@@ -107,6 +107,9 @@ def parse(arguments, functions, description):
     p.add_argument("--draws", type=int, default=10, help="posterior samples of the bound")
     p.add_argument("--iw-samples", type=int, default=64, help="of the importance-weighted bound")
     p.add_argument("--samples", type=int, default=500, help="generated, for their statistics")
+    p.add_argument(
+        "--mixture", action="store_true", help="also the mixture over all twelve transpositions"
+    )
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p = command("reproduce")
     p.add_argument("--only", help="one experiment")
@@ -137,7 +140,8 @@ def _add_train(p):
     helps = {
         "model": "vae, cl-vae, vae-lstm or cl-vae-lstm",
         "corpus": f"{', '.join(CORPORA)}, or the path of a folder or file of music, or a pickle",
-        "key_classes": "relative-major (a minor key goes by its relative major) or major-minor",
+        "key_classes": "relative-major (a minor key goes by its relative major), major-minor, or "
+        "all-keys (the same, with a class for each of the 24)",
     }
     for name, default in CHOICES.items():
         flag = f"--{name.replace('_', '-')}"
@@ -147,6 +151,11 @@ def _add_train(p):
     p.add_argument("--model-dir", default="runs", help="where the runs are")
     p.add_argument("--overwrite", action="store_true", help="replace an existing run")
     p.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    p.add_argument(
+        "--distribute",
+        default="none",
+        help="mirrored: over the GPUs of this machine; workers: over the machines of TF_CONFIG",
+    )
     p.add_argument("--log", action="store_true", help="write logs for TensorBoard (not installed)")
     p.add_argument(
         "--log-dir", default=argparse.SUPPRESS, help="write them to a folder in this one"
@@ -156,7 +165,7 @@ def _add_train(p):
     from cvae.runs import model_options
     from cvae.training import TrainingConfig
 
-    settings = dataclasses.asdict(TrainingConfig())
+    settings = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
     for kind in MODELS:
         settings = model_options(kind) | settings
     settings.pop("classes")

@@ -56,6 +56,14 @@ def _check_not_empty(options):
 
 def train(args):
     """`cvae train`: a new run, or --resume."""
+    from cvae.replicas import strategy
+
+    with strategy(args.distribute).scope() as chosen:
+        _train(args, writes=chosen.extended.should_checkpoint)
+
+
+def _train(args, writes):
+    """Of several workers one writes the run."""
     from cvae.runs import Run, load_settings, locked
     from cvae.training import Trainer, TrainingConfig
 
@@ -89,19 +97,23 @@ def train(args):
         corpus = load_corpus(chosen["corpus"], chosen["key_classes"], **reading)
         options = {"seed": config.seed} | model_options
         training = dataclasses.asdict(config)
-        run = Run.plan(folder, chosen["model"], corpus, training, args.overwrite, **options)
+        overwrite = args.overwrite or not writes
+        run = Run.plan(folder, chosen["model"], corpus, training, overwrite, **options)
     _report_skipped(corpus)
     trainer = Trainer(run.model, corpus, config, folder)
-    if args.log or args.log_dir:
+    if writes and (args.log or args.log_dir):
         trainer.log_to(Path(args.log_dir) / args.name if args.log_dir else folder / "logs")
     if args.resume:
         trainer.load_state()
         run.settings["training"] = dataclasses.asdict(config)
-        with locked(folder):
-            run.write_settings()
-    else:
+        if writes:
+            with locked(folder):
+                run.write_settings()
+    elif writes:
         run.start()
-    history = trainer.run()
+    history = trainer.run(progress=None if writes else False)
+    if not writes:
+        return
     bounds, best = history["valid_bound"], trainer.best_epoch
     best = len(bounds) - 1 if best is None else best
     print(f"{folder}: {len(bounds)} epochs, validation bound {bounds[best]:.3f} nats a step")
@@ -239,7 +251,7 @@ def evaluate(args):
     _report_skipped(corpus)
     result = {"model": run.settings["model"]}
     sizes = (args.draws, args.iw_samples, args.samples)
-    result |= scores(run.model, corpus, args.split, args.seed, *sizes)
+    result |= scores(run.model, corpus, args.split, args.seed, *sizes, args.mixture)
     _print(result, args.json)
 
 

@@ -29,6 +29,7 @@ CHUNK = 4096  # steps that are scored at once
 WINDOW_LENGTHS = (1, 4, 8, 16, 32)
 ORIGINAL_WINDOW = 16
 SEED_STEPS, STEPS = 16, 64
+TRANSPOSITIONS = range(-6, 6)
 
 
 def check_match(model, corpus):
@@ -85,8 +86,21 @@ def _terms(model, data, index, longest, seed):
     return tf.stack([elbo.log_likelihood, elbo.kl_z, elbo.kl_w, right])
 
 
-def importance_weighted_score(model, data, seed, samples):
+def importance_weighted_score(model, data, seed, samples, shifts=(0,)):
     """Importance-weighted bound, see `LatentModel.importance_weighted_bound`.
+
+    With more than one of `shifts` it is that of a mixture, with equal weights, of the model and
+    itself in other keys: p(x) is the mean over the shifts s of p(x moved by s semitones), the
+    density of a model that first draws s, and plays its music s semitones lower.
+
+    Parameters
+    ----------
+    model : LatentModel
+    data : Examples
+    seed, samples : int
+    shifts : sequence of int
+        In semitones. What leaves one end of the piano comes in at the other, so that no two rolls
+        become one.
 
     Returns
     -------
@@ -94,11 +108,14 @@ def importance_weighted_score(model, data, seed, samples):
         The bound, nats a step over all songs, and its standard error from song to song (which
         includes that of the drawn samples); None for a single song.
     """
-    terms = np.empty(len(data.key))
-    for i, (index, count, longest) in enumerate(chunks(data.length, CHUNK)):
-        chunk_seed = np.array([seed, i], np.int32)
-        bounds = _importance_weighted(model, data, index, longest, chunk_seed, samples)
-        terms[index[:count]] = bounds[:count]
+    terms = np.empty((len(shifts), len(data.key)))
+    for row, shift in zip(terms, shifts, strict=True):
+        moved = data._replace(steps=np.roll(data.steps, shift, axis=1))
+        for i, (index, count, longest) in enumerate(chunks(data.length, CHUNK)):
+            chunk_seed = np.array([seed, i], np.int32)
+            bounds = _importance_weighted(model, moved, index, longest, chunk_seed, samples)
+            row[index[:count]] = bounds[:count]
+    terms = np.logaddexp.reduce(terms) - np.log(len(shifts))
     songs = np.unique(data.song, return_inverse=True)[1]
     nats, steps = -np.bincount(songs, terms), np.bincount(songs, data.length)
     bound = nats.sum() / steps.sum()
@@ -116,7 +133,9 @@ def _importance_weighted(model, data, index, longest, seed, samples):
     return model.importance_weighted_bound(x, x_prev, seed, samples, batch.mask)
 
 
-def evaluate(model, corpus, split="test", seed=0, draws=10, iw_samples=64, samples=500):
+def evaluate(
+    model, corpus, split="test", seed=0, draws=10, iw_samples=64, samples=500, mixture=False
+):
     """All scores of a model on a split.
 
     Parameters
@@ -131,6 +150,9 @@ def evaluate(model, corpus, split="test", seed=0, draws=10, iw_samples=64, sampl
         S of the importance-weighted bound.
     samples : int
         Continuations whose statistics are taken, see `continuations`.
+    mixture : bool
+        Also take the importance-weighted bound of the mixture over all twelve transpositions, which
+        takes twelve times as long.
 
     Returns
     -------
@@ -139,7 +161,8 @@ def evaluate(model, corpus, split="test", seed=0, draws=10, iw_samples=64, sampl
         of all songs; a model of sequences reads whole songs, with one w for each); window_bound
         (of a model of sequences: the bound on the windows of 16 steps that the original cuts,
         each with a w of its own and an empty memory; else None); iw_bound, iw_samples, iw_bound_se
-        (see `importance_weighted_score`); key_accuracy (object: number of steps in the window ->
+        (see `importance_weighted_score`); mixture_bound, mixture_bound_se (of the mixture, else
+        None); key_accuracy (object: number of steps in the window ->
         accuracy, with "song" for whole songs; empty for a model without classes); key_profiles
         (object: profile -> the same); samples and data (objects: statistics of continuations and
         of the split itself in windows as long, see `sample_statistics`); songs, steps.
@@ -155,6 +178,11 @@ def evaluate(model, corpus, split="test", seed=0, draws=10, iw_samples=64, sampl
     check_match(model, corpus)
     data = examples(corpus, split, SONG if model.sequential else 1)
     iw_bound, iw_bound_se = importance_weighted_score(model, data, seed, iw_samples)
+    mixture_bound = mixture_bound_se = None
+    if mixture:
+        mixture_bound, mixture_bound_se = importance_weighted_score(
+            model, data, seed, iw_samples, TRANSPOSITIONS
+        )
     window_bound = None
     if model.sequential:
         cut = examples(corpus, split, ORIGINAL_WINDOW)
@@ -171,6 +199,8 @@ def evaluate(model, corpus, split="test", seed=0, draws=10, iw_samples=64, sampl
         "iw_bound": iw_bound,
         "iw_samples": iw_samples,
         "iw_bound_se": iw_bound_se,
+        "mixture_bound": mixture_bound,
+        "mixture_bound_se": mixture_bound_se,
         "key_accuracy": key_accuracy(model, corpus, split) if model.classes else {},
         "key_profiles": {name: profile_accuracy(corpus, split, name) for name in PROFILES},
         "samples": sample_statistics(rolls, asked, training),

@@ -16,7 +16,8 @@ def import_tensorflow():
 
             import cvae.training  # noqa: F401
 
-            tensorflow.zeros(1)  # looks for a GPU, and complains if there is none
+            # Looks for a GPU, and complains if there is none.
+            tensorflow.config.list_physical_devices("GPU")
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

@@ -18,6 +18,7 @@ from cvae.evaluation import check_match, score
 from cvae.examples import SONG, examples, gather, lanes, shortened, shuffled_batches
 from cvae.models.checks import check_seed
 from cvae.progress import progress_bar
+from cvae.replicas import share
 from cvae.runs import (
     STATE,
     WEIGHTS,
@@ -63,6 +64,10 @@ class TrainingConfig:
     class_weight : float
         Weight of the log-probability of the true key, times K - 1 as in the original. 0: the
         classifier learns from the bound alone.
+    bound_samples : int
+        Draws of each z_t in the bound that is maximised: 1 for the ELBO, more for the tighter
+        importance-weighted bound. (The bound that is reported stays the ELBO.) For a model of
+        single steps or with an LSTM prior.
     kl_anneal : int
         Epochs over which the weight of KL z rises in a line from 0 to 1; 0: it is 1 at once.
     w_kl_anneal : int
@@ -74,8 +79,8 @@ class TrainingConfig:
         Augmentation: move each training example by up to so many semitones, and its key with it,
         if that gives another of the corpus's keys. (In `jsb-c` no key can move.)
     any_key : bool
-        Let examples move to keys that the corpus lacks, for a model without classes. Needs
-        `transpose`.
+        Let examples move to keys without songs, all shifts equally often. Needs `transpose`; and if
+        the model has classes, a corpus of whose classes all such keys are (`all-keys`).
     any_length : bool
         Each training window has a number of steps of its own, drawn anew in each epoch from 1 to
         `seq_length`, uniform in the square root: so a classifier learns to tell a key from however
@@ -95,6 +100,7 @@ class TrainingConfig:
     clip_norm: float = 0.0
     optimizer: str = "adam"
     class_weight: float = 1.0
+    bound_samples: int = 1
     kl_anneal: int = 0
     w_kl_anneal: int = 0
     patience: int = 5
@@ -104,7 +110,7 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self):
-        least = {"epochs": 1, "batch_size": 1} | dict.fromkeys(
+        least = {"epochs": 1, "batch_size": 1, "bound_samples": 1} | dict.fromkeys(
             ("kl_anneal", "w_kl_anneal", "patience", "transpose"), 0
         )
         for name, bound in least.items():
@@ -167,6 +173,12 @@ def fit(model, corpus, config=None, folder=None, resume=False, log_dir=None, pro
     progress : bool, optional
         Show a bar with the validation bound and key accuracy (by default: to people only).
 
+    Notes
+    -----
+    Within the scope of a `tf.distribute.Strategy`, where the model was built too, each replica
+    takes its share of each batch, and all make the same update. What is drawn at random differs
+    from a training without replicas: each draws for its own share.
+
     Returns
     -------
     dict of lists
@@ -176,11 +188,13 @@ def fit(model, corpus, config=None, folder=None, resume=False, log_dir=None, pro
     Raises
     ------
     ValueError
-        If a split is empty, a batch larger than the training split, pitches or classes of model
-        and corpus differ, a file of `folder` is not what it should be, or `log_dir` cannot be
-        written.
+        If a split is empty, a batch larger than the training split or no multiple of the number of
+        replicas, pitches or classes of model and corpus differ, a file of `folder` is not what it
+        should be, or `log_dir` cannot be written.
     TrainingDiverged
         If the loss is not finite.
+    ConnectionError
+        If another worker is gone.
     """
     trainer = Trainer(model, corpus, config or TrainingConfig(), folder)
     if log_dir is not None:
@@ -227,7 +241,11 @@ class Trainer:
     def __init__(self, model, corpus, config, folder=None):
         check_match(model, corpus)
         self.model, self.config = model, config
+        self.strategy = tf.distribute.get_strategy()
+        self.replicas = self.strategy.num_replicas_in_sync
         self.folder = Path(folder) if folder is not None else None
+        # Of several workers one writes; all of them read when they resume.
+        self.writes = self.folder and self.strategy.extended.should_checkpoint
         length = seq_length(model, config)
         stride = length if config.carry_state else 1
         self.train = examples(corpus, "train", length, stride, to_the_end=config.any_length)
@@ -239,24 +257,39 @@ class Trainer:
             raise ValueError(
                 f"batch_size: got {config.batch_size}, the training split has {size} {what}"
             )
+        if config.batch_size % self.replicas:
+            raise ValueError(
+                f"batch_size: got {config.batch_size}, must be a multiple of {self.replicas}, the "
+                "number of replicas"
+            )
         options = {"learning_rate": config.learning_rate}
         if config.clip_norm:
-            options["global_clipnorm"] = config.clip_norm
+            options["global_clipnorm"] = config.clip_norm / self.replicas
         self.optimizer = keras.optimizers.get({"class_name": config.optimizer, "config": options})
         self.optimizer.build(model.trainable_variables)
         self.variables = [*model.variables, *self.optimizer.variables]
         self.epoch, self.history, self.writer = 0, {}, None
+        # XLA compiles no communication between replicas.
+        self._train_batches = tf.function(self._batches, jit_compile=self.replicas == 1)
         self.best_weights = weights_of(model.variables)
+        if config.bound_samples > 1 and not model.steps_independent:
+            raise ValueError(
+                f"bound_samples: got {config.bound_samples}, must be 1 for the model "
+                f"{model.name!r}, whose z_t depend on each other"
+            )
         if config.any_length and not model.sequential:
             raise ValueError(f"any_length: got True, the model {model.name!r} sees single steps")
-        if config.any_key and model.classes:
-            raise ValueError(f"any_key: got True, the model {model.name!r} has classes")
         frequency = np.bincount(self.train.key, minlength=len(corpus.keys)) / len(self.train.key)
         self.transposition = None
         if config.transpose:
             self.transposition = Transposition(
                 corpus.keys, frequency, config.transpose, config.any_key
             )
+            if config.any_key and model.classes and not self.transposition.has_all:
+                raise ValueError(
+                    f"any_key: got True, the model {model.name!r} has classes, and not of all keys "
+                    "that music would move to; load the corpus with all-keys"
+                )
 
     @property
     def annealing(self):
@@ -319,42 +352,60 @@ class Trainer:
         self.epoch += 1
         if is_best:
             self.best_weights = weights_of(self.model.variables)
-        if self.folder:
+        if self.writes:
             if is_best:
                 save_arrays(self.folder / WEIGHTS, self.best_weights)
             self.save_state()
         return row
 
-    @tf.function(jit_compile=True)
-    def _train_batches(self, data, order, first, longest, seed, done, kl_weight, w_kl_weight):
+    def _batches(self, data, order, first, longest, seed, done, kl_weight, w_kl_weight):
         """The compiled part: the batches are the rows of `order`, (N, B), after `done` others."""
-        sums = tf.zeros(3)
-        state = self.model.initial_state(order.shape[1])
+        run, sums = self.strategy.run, tf.zeros(3)
+        state = run(self.model.initial_state, (order.shape[1] // self.replicas,))
         for i in tf.range(tf.shape(order)[0]):
             step_seed = tf.random.experimental.stateless_fold_in(seed, done + i)
             batch = gather(data, order[i], longest, self.model.sequential)
+            begins = None
             if self.config.carry_state:
-                state = emptied(state, first[i])
+                begins = first[i]
             elif self.transposition:
                 batch = self.transposition.of_batch(batch, step_seed)
-            with tf.GradientTape() as tape:
-                x, x_prev = tf.cast(batch.x, tf.float32), tf.cast(batch.x_prev, tf.float32)
-                before = state if self.config.carry_state else None
-                elbo = self.model(
-                    x, x_prev, batch.key, step_seed, batch.mask, before, training=True
-                )
-                steps = tf.cast(len(x), tf.float32)
-                if batch.mask is not None:
-                    steps = tf.reduce_sum(batch.mask)
-                objective = elbo.log_likelihood - kl_weight * elbo.kl_z - w_kl_weight * elbo.kl_w
-                weight = self.config.class_weight * max(self.model.classes - 1, 0)
-                loss = -tf.reduce_sum(objective) / steps - weight * tf.reduce_mean(elbo.log_key)
-            variables = self.model.trainable_variables
-            self.optimizer.apply(tape.gradient(loss, variables), variables)
-            if self.config.carry_state:
-                state = elbo.state
-            sums += tf.stack([-tf.reduce_sum(elbo.bound), loss * steps, steps])
+            one, state = run(
+                self._train_batch, (batch, begins, state, step_seed, kl_weight, w_kl_weight)
+            )
+            sums += self.strategy.reduce("SUM", one, axis=None)
         return sums
+
+    def _train_batch(self, batch, begins, state, seed, kl_weight, w_kl_weight):
+        """One update; of several replicas each has its share of the batch."""
+        replica = tf.distribute.get_replica_context()
+        size = tf.cast(len(batch.x), tf.float32)
+        steps = size if batch.mask is None else tf.reduce_sum(batch.mask)
+        if self.replicas > 1:
+            number = replica.replica_id_in_sync_group
+            seed = tf.random.experimental.stateless_fold_in(seed, number)
+            batch, begins = share((batch, begins), self.replicas, number)
+        if self.config.carry_state:
+            state = emptied(state, begins)
+        with tf.GradientTape() as tape:
+            x, x_prev = tf.cast(batch.x, tf.float32), tf.cast(batch.x_prev, tf.float32)
+            before = state if self.config.carry_state else None
+            options = {"samples": self.config.bound_samples, "training": True}
+            elbo = self.model(x, x_prev, batch.key, seed, batch.mask, before, **options)
+            given_w = elbo.bound + elbo.kl_w
+            objective = kl_weight * given_w + (1 - kl_weight) * elbo.log_likelihood
+            objective -= w_kl_weight * elbo.kl_w
+            weight = self.config.class_weight * max(self.model.classes - 1, 0)
+            loss = -tf.reduce_sum(objective) / steps - weight * tf.reduce_sum(elbo.log_key) / size
+        variables = self.model.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        if self.replicas > 1:
+            # Each replica gives Keras, which adds them up, an equal part of the whole gradient: so
+            # its norm, too, is that of the whole.
+            gradients = [g / self.replicas for g in replica.all_reduce("SUM", gradients)]
+        self.optimizer.apply(gradients, variables)
+        sums = tf.stack([-tf.reduce_sum(elbo.bound), loss * steps, steps / self.replicas])
+        return sums, elbo.state
 
     def save_state(self):
         state = {f"now/{name}": array for name, array in weights_of(self.variables).items()}
@@ -396,9 +447,14 @@ class Trainer:
         """Train to the end, see `fit`; returns the history."""
         epochs = self.config.epochs
         bar = progress_bar(show=progress, total=epochs, initial=self.epoch, unit="epoch")
-        with locked(self.folder) if self.folder else contextlib.nullcontext(), bar:
+        with locked(self.folder) if self.writes else contextlib.nullcontext(), bar:
             while self.epoch < epochs and not self.out_of_patience:
-                row = self.run_epoch()
+                try:
+                    row = self.run_epoch()
+                except (tf.errors.AbortedError, tf.errors.UnavailableError) as error:
+                    raise ConnectionError(
+                        "another worker is gone; start all of them again, to resume"
+                    ) from error
                 if self.writer:
                     log(self.writer, row)
                 bar.set_postfix_str(describe(row))

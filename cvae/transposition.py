@@ -25,26 +25,29 @@ class Transposition:
     semitones : int
         At most so far up or down.
     any_key : bool
-        Move to keys that are none of the classes too, all shifts equally often; the labels stay.
+        Move to keys without songs too, all shifts equally often. If some are none of the classes,
+        the labels stay.
 
     Attributes
     ----------
     new_keys : int32 (K, 2 semitones + 1)
         Class of each key moved by -semitones to +semitones; -1 where it is none of the classes.
+    has_all : bool
+        Whether all keys that music can move to are classes.
     """
 
     def __init__(self, keys, frequency, semitones, any_key=False):
         self.semitones = semitones
         shifts = range(-semitones, semitones + 1)
-        if any_key:
+        index = {name: i for i, name in enumerate(keys)}
+        moved = [[index.get(parse_key(k).transpose(s).name, -1) for s in shifts] for k in keys]
+        moved = np.array(moved, np.int32)
+        self.has_all = bool(np.all(moved >= 0))
+        self.new_keys, self.weight = moved, np.ones(moved.shape)  # (K, 2 semitones + 1)
+        if not any_key:
+            self.weight = np.where(moved >= 0, np.sqrt(frequency)[moved], 0)
+        elif not self.has_all:
             self.new_keys = np.tile(np.arange(len(keys), dtype=np.int32)[:, None], len(shifts))
-            weight = np.ones(self.new_keys.shape)
-        else:
-            index = {name: i for i, name in enumerate(keys)}
-            moved = [[index.get(parse_key(k).transpose(s).name, -1) for s in shifts] for k in keys]
-            self.new_keys = np.array(moved, np.int32)
-            weight = np.where(self.new_keys >= 0, np.sqrt(frequency)[self.new_keys], 0)
-        self.weight = weight  # (K, 2 semitones + 1)
 
     def of_batch(self, batch, seed):
         """Move each example of a `Batch` by a shift of its own. seed: int32 (2,)."""

@@ -27,6 +27,10 @@ def cadence(semitones, steps, rng):
 
 @pytest.fixture(scope="session")
 def tiny_corpus():
+    return make_tiny_corpus()
+
+
+def make_tiny_corpus():
     """Three keys without a triad in common; 8, 3 and 3 songs of 6 to 10 steps."""
     from cvae.music.corpora import Corpus, Song
 

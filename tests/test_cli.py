@@ -100,7 +100,8 @@ def test_evaluate_prints_one_json_object(cvae):
     result = json.loads(out)
     names = (
         "model corpus split seed bound reconstruction kl_z kl_w window_bound iw_bound iw_samples "
-        "iw_bound_se key_accuracy key_profiles samples data songs steps"
+        "iw_bound_se mixture_bound mixture_bound_se key_accuracy key_profiles samples data songs "
+        "steps"
     )
     assert list(result) == names.split()
     assert (status, err) == (0, "")

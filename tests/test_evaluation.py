@@ -125,8 +125,11 @@ def test_models_are_not_mixed_up(trained, tiny_corpus):
 def test_evaluate_says_what_the_command_prints(trained, tiny_corpus):
     few = {"draws": 2, "iw_samples": 2, "samples": 3}
     result = evaluate(trained.model, tiny_corpus, **few)
-    names = "window_bound iw_bound iw_samples iw_bound_se key_accuracy key_profiles samples data"
-    assert list(result) == ["corpus", "split", "seed", *TERMS, *names.split(), "songs", "steps"]
+    names = (
+        "window_bound iw_bound iw_samples iw_bound_se mixture_bound mixture_bound_se "
+        "key_accuracy key_profiles samples data songs steps"
+    )
+    assert list(result) == ["corpus", "split", "seed", *TERMS, *names.split()]
     assert (result["corpus"], result["split"], result["seed"]) == ("tiny", "test", 0)
     assert result["songs"] == 3 and result["steps"] == len(frames(tiny_corpus, "test").x)
     terms = result["reconstruction"] + result["kl_z"] + result["kl_w"]
@@ -354,6 +357,38 @@ def test_importance_weighted_score_is_by_step_and_its_error_by_song(tiny_corpus,
         without = (notes.sum() - notes) / (steps.sum() - steps)
         jackknife = np.sqrt((len(notes) - 1) * np.mean((without - without.mean()) ** 2))
         assert error == pytest.approx(jackknife, rel=0.1, abs=1e-9)
+
+
+class ByPitch(Told):
+    """And of a model whose high notes cost more."""
+
+    def importance_weighted_bound(self, x, x_prev, seed, samples, mask):
+        cost = tf.range(88, dtype=tf.float32) / 1000
+        return -tf.reduce_sum(mask[..., None] * (x + 0 * x_prev) * cost, axis=[1, 2])
+
+
+def test_the_mixture_over_transpositions_by_hand(tiny_corpus, eagerly):
+    """The mean of each song's probabilities in other keys, wherever its notes come in again."""
+    shifts, data = (-1, 0, 5, 60), examples(tiny_corpus, "train", "song")
+    nats, steps = 0.0, 0
+    for song in tiny_corpus.train:
+        moved = [np.roll(song.roll, shift, axis=1) @ np.arange(88) / 1000 for shift in shifts]
+        nats -= np.log(np.mean(np.exp(-np.sum(moved, axis=1))))
+        steps += len(song.roll)
+    bound, _ = importance_weighted_score(ByPitch(), data, 0, 1, shifts)
+    assert bound == pytest.approx(nats / steps, rel=1e-5)
+    alone = importance_weighted_score(ByPitch(), data, 0, 1, (5,))
+    higher = data._replace(steps=np.roll(data.steps, 5, axis=1))
+    assert alone == importance_weighted_score(ByPitch(), higher, 0, 1)
+
+
+def test_evaluate_takes_the_mixture_on_demand(tiny_corpus, eagerly):
+    model, few = VAE(hidden_dim=4), {"draws": 1, "iw_samples": 2, "samples": 1}
+    assert evaluate(model, tiny_corpus, **few)["mixture_bound"] is None
+    result = evaluate(model, tiny_corpus, mixture=True, **few)
+    data = examples(tiny_corpus, "test")
+    expected = importance_weighted_score(model, data, 0, 2, range(-6, 6))
+    assert (result["mixture_bound"], result["mixture_bound_se"]) == expected
 
 
 def test_the_error_shows_what_differs_from_song_to_song(eagerly):

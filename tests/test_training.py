@@ -12,6 +12,7 @@ from cvae.evaluation import score
 from cvae.examples import Batch, examples, frames, gather, shuffled_batches
 from cvae.models import VAE, VAELSTM, ClassifyingVAE, ClassifyingVAELSTM
 from cvae.music.corpora import Corpus
+from cvae.music.keys import MAJOR_MINOR
 from cvae.runs import (
     LOCK,
     SETTINGS,
@@ -80,6 +81,7 @@ def test_the_defaults_are_the_originals():
         "clip_norm": 0.0,
         "optimizer": "adam",
         "class_weight": 1.0,
+        "bound_samples": 1,
         "kl_anneal": 0,
         "w_kl_anneal": 0,
         "patience": 5,
@@ -113,6 +115,7 @@ def test_the_defaults_are_the_originals():
         ("optimizer", None),
         ("class_weight", -1),
         ("class_weight", float("nan")),
+        ("bound_samples", 0),
         ("kl_anneal", -1),
         ("kl_anneal", 201),
         ("w_kl_anneal", 1.5),
@@ -190,9 +193,17 @@ def test_a_model_of_single_steps_takes_no_sequences(settings, named, tiny_corpus
     Trainer(VAE(), tiny_corpus, config(seq_length=1))
 
 
-def test_any_key_is_for_models_without_classes(tiny_corpus):
-    with pytest.raises(ValueError, match=r"\Aany_key: [^\n]+\Z"):
-        fit(classifying_vae(), tiny_corpus, config(any_key=True, transpose=1))
+def test_any_key_needs_classes_of_all_keys_if_any(tiny_corpus):
+    settings = config(any_key=True, transpose=1)
+    with pytest.raises(ValueError, match=r"\Aany_key: [^\n]+all-keys\Z"):
+        fit(classifying_vae(), tiny_corpus, settings)
+    all_keys = dataclasses.replace(tiny_corpus, keys=MAJOR_MINOR)
+    Trainer(ClassifyingVAE(classes=24, **SIZES), all_keys, settings)
+
+
+def test_a_tighter_bound_needs_steps_that_are_independent(tiny_corpus):
+    with pytest.raises(ValueError, match=r"\Abound_samples: [^\n]+\Z"):
+        fit(sequences("vae-lstm"), tiny_corpus, config(bound_samples=2, batch_size=4))
 
 
 def test_any_key_needs_transposition():
@@ -213,25 +224,22 @@ def test_a_model_that_does_not_fit_the_corpus(model, named, tiny_corpus):
 
 
 @pytest.fixture
-def orders(tiny_corpus, monkeypatch):
+def orders(tiny_corpus):
     """Records what the compiled part of each epoch is called with, and calls it not."""
 
-    class Recorder(Trainer):
+    def record(**settings):
         calls = []
 
-        def _train_batches(self, *arguments):
-            self.calls.append(arguments)
+        def train_batches(*arguments):
+            calls.append(arguments)
             return np.ones(3)
 
-    monkeypatch.setattr(Recorder, "calls", [])
-
-    def record(**settings):
-        Recorder.calls.clear()
-        trainer = Recorder(VAE(), tiny_corpus, config(**settings))
+        trainer = Trainer(VAE(), tiny_corpus, config(**settings))
+        trainer._train_batches = train_batches
         for epoch in range(trainer.config.epochs):
             trainer.epoch = epoch
             trainer.train_epoch()
-        return list(Recorder.calls)
+        return calls
 
     return record
 
@@ -275,6 +283,23 @@ def test_loss_is_the_weighted_bound(class_weight, tiny_corpus, eagerly):
     bound, loss = trainer.train_epoch()
     assert float(bound) == pytest.approx(-np.mean(elbo.bound), rel=1e-5)
     assert float(loss) == pytest.approx(-np.mean(objective), rel=1e-5)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_annealing_leads_from_the_likelihood_to_the_bound(samples, tiny_corpus, eagerly):
+    """The loss half-way is half of either, whichever bound it is."""
+    data = frames(tiny_corpus, "train")
+    size = len(data.x)
+    settings = config(batch_size=size, kl_anneal=2, bound_samples=samples, epochs=2)
+    trainer = Trainer(VAE(hidden_dim=16), tiny_corpus, settings)
+    trainer.epoch = 1
+    order = np.random.default_rng([0, 1]).permutation(size)
+    x, x_prev, key = (array[order] for array in data[:3])
+    seed = tf.random.experimental.stateless_fold_in(np.int32([0, 1]), 0)
+    elbo = trainer.model.elbo(x.astype("f"), x_prev.astype("f"), key, seed, samples=samples)
+    _, loss = trainer.train_epoch()
+    expected = -0.5 * np.mean(elbo.bound) - 0.5 * np.mean(elbo.log_likelihood)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("length", [4, "song"])

@@ -126,6 +126,22 @@ def test_any_key_lets_examples_move_to_keys_that_the_corpus_lacks():
     np.testing.assert_allclose(all_keys, np.full(11, 1 / 11), atol=0.03)
 
 
+def test_with_all_keys_any_key_moves_the_labels_too():
+    """Where no song is in the key, and where the labels of fewer classes stay."""
+    batch = random_frames(2000, 1, low=6, high=82)  # all in C major
+    batch.x[:, 6] = True
+    frequency = np.eye(24)[MAJOR_MINOR.index("C major")]
+    transposition = Transposition(MAJOR_MINOR, frequency, 5, any_key=True)
+    assert transposition.has_all
+    moved = arrays_of(transposition.of_batch(batch, (1, 2)))
+    semitones = [np.argmax(m) - np.argmax(x) for m, x in zip(moved.x, batch.x, strict=True)]
+    names = [parse_key("C major").transpose(s).name for s in semitones]
+    assert [MAJOR_MINOR[key] for key in moved.key] == names and len(set(names)) == 11
+    few = evenly(("C major", "C minor"), 5, any_key=True)
+    assert not few.has_all
+    assert not np.any(arrays_of(few.of_batch(batch, (1, 2))).key)
+
+
 @pytest.mark.parametrize("which", ["x", "x_prev"])
 def test_a_step_whose_notes_would_leave_the_piano_stays(which):
     batch = random_frames(300, 12, low=5, high=83)

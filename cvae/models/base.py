@@ -115,7 +115,7 @@ class LatentModel(Sampler, keras.Model):
         """State of the memory after these steps."""
         return []
 
-    def elbo(self, x, x_prev, key, seed, mask=None, state=None):
+    def elbo(self, x, x_prev, key, seed, mask=None, state=None, samples=1):
         """Evidence lower bound (Hennig et al. 2017), with one sample of q(w, z | x).
 
         Parameters
@@ -130,6 +130,10 @@ class LatentModel(Sampler, keras.Model):
             For a model of sequences: 1 for a step, 0 for padding after the end. By default all 1.
         state : optional
             Of the memory before the first step, by default empty.
+        samples : int
+            With more than 1 the bound is tighter: importance-weighted, with so many draws of each
+            z_t (`log_likelihood` and `kl_z` are still those of the first). For models whose steps
+            are independent, see `steps_independent`.
 
         Returns
         -------
@@ -147,6 +151,8 @@ class LatentModel(Sampler, keras.Model):
         kl_z = total(tfd.kl_divergence(q_z, self.prior_z(w, context)), mask)
         kl_w = tfd.kl_divergence(q_w, self.prior_w())
         bound = log_likelihood - kl_z - kl_w
+        if samples > 1:
+            bound = self._importance_weighted(x, w, context, q_z, seed_z, samples, mask) - kl_w
         state = self.advance(observed, z, w, context)
         return Elbo(bound, log_likelihood, kl_z, kl_w, log_key(w, key), state)
 
@@ -188,34 +194,37 @@ class LatentModel(Sampler, keras.Model):
         observed = x_prev if self.predict_next else x
         q_w, p_w = self.posterior_w(observed, mask), self.prior_w()
         steps = tf.shape(x)[:-1]
-        nothing_yet = tf.fill(steps if self.steps_independent else steps[:1], -np.inf)
         over_w = tf.fill(steps[:1], -np.inf)
         for i in tf.range(draws_w):
             seed_i = tf.random.experimental.stateless_fold_in(seed, i)
             w = q_w.sample(seed=seed_i)
             context = self.context(x_prev, w, self.initial_state(steps[0]))
-            q_z, p_z = self.posterior_z(observed, w, context), self.prior_z(w, context)
-            over_z = nothing_yet
-            for j in tf.range(draws_z):
-                z = q_z.sample(seed=tf.random.experimental.stateless_fold_in(seed_i, j + 1))
-                log_weight = self.likelihood(z, w, context).log_prob(x)
-                log_weight += p_z.log_prob(z) - q_z.log_prob(z)
-                if not self.steps_independent:
-                    log_weight = total(log_weight, mask)
-                over_z = tf.reduce_logsumexp([over_z, log_weight], axis=0)
-            over_z -= tf.math.log(tf.cast(draws_z, tf.float32))
-            if self.steps_independent:
-                over_z = total(over_z, mask)
-            log_weight = over_z + p_w.log_prob(w) - q_w.log_prob(w)
+            q_z = self.posterior_z(observed, w, context)
+            log_weight = self._importance_weighted(x, w, context, q_z, seed_i, draws_z, mask)
+            log_weight += p_w.log_prob(w) - q_w.log_prob(w)
             over_w = tf.reduce_logsumexp([over_w, log_weight], axis=0)
         return over_w - tf.math.log(tf.cast(draws_w, tf.float32))
+
+    def _importance_weighted(self, x, w, context, q_z, seed, samples, mask):
+        """Estimate log p(x | w) from so many draws of each z_t (or of all of them): (B,)."""
+        p_z, steps = self.prior_z(w, context), tf.shape(x)[:-1]
+        over_z = tf.fill(steps if self.steps_independent else steps[:1], -np.inf)
+        for j in tf.range(samples):
+            z = q_z.sample(seed=tf.random.experimental.stateless_fold_in(seed, j + 1))
+            log_weight = self.likelihood(z, w, context).log_prob(x)
+            log_weight += p_z.log_prob(z) - q_z.log_prob(z)
+            if not self.steps_independent:
+                log_weight = total(log_weight, mask)
+            over_z = tf.reduce_logsumexp([over_z, log_weight], axis=0)
+        over_z -= tf.math.log(tf.cast(samples, tf.float32))
+        return total(over_z, mask) if self.steps_independent else over_z
 
     def _mask(self, x, mask):
         return tf.ones(tf.shape(x)[:-1]) if self.sequential and mask is None else mask
 
-    def call(self, x, x_prev, key, seed, mask=None, state=None, training=None):
+    def call(self, x, x_prev, key, seed, mask=None, state=None, samples=1, training=None):
         """The ELBO as a Keras call: `training` reaches the dropout layers through it."""
-        return self.elbo(x, x_prev, key, seed, mask, state)
+        return self.elbo(x, x_prev, key, seed, mask, state, samples)
 
     def infer_w(self, rolls):
         """q(w | a whole roll): rolls (..., T, P); event (K,), batch (...)."""

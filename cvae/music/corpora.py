@@ -48,6 +48,7 @@ CORPORA = (
 )
 
 _FROM_MIDI = ("piano-midi", "piano-midi-c")
+_IN_C = ("jsb-c", "jsb-bl", "piano-midi-c", "piano-midi-bl")
 _ORIGINAL = "JSB Chorales_all.pickle"
 FILES = {
     "jsb-original": "seed",
@@ -75,9 +76,10 @@ def load_corpus(
         ``"jsb"``, ``"jsb-c"``, ``"jsb-original"``, ``"jsb-bl"``, ``"piano-midi"``,
         ``"piano-midi-c"``, ``"piano-midi-bl"``, ``"jsb+piano-midi"``; or the path of a folder or
         file of MIDI or MusicXML, or of a pickle laid out as the original's.
-    key_classes : {"relative-major", "major-minor"}
-        Whether a minor key is called by its relative major or keeps its own name. The corpora in C
-        and those of Boulanger-Lewandowski have the classes C major and C minor in either case.
+    key_classes : {"relative-major", "major-minor", "all-keys"}
+        Whether a minor key is called by its relative major or keeps its own name; "all-keys" is the
+        latter, and all 24 are classes, those without songs too. The corpora in C and those of
+        Boulanger-Lewandowski have C major and C minor in any case.
     step, pedal, key_from : optional
         How files of MIDI and MusicXML are read, ``"piano-midi"`` among them: see
         `cvae.music.files.Reading`. By default in steps of an eighth note, 0.5, without the pedal,
@@ -99,6 +101,8 @@ def load_corpus(
             f"key_classes: {key_classes!r} is unknown; choose from {', '.join(KEY_CLASSES)}"
         )
     name = str(name_or_path)
+    if key_classes == "relative-major" and name in _IN_C:
+        key_classes = "major-minor"
     given = {"step": step, "pedal": pedal, "key_from": key_from}
     given = {option: value for option, value in given.items() if value is not None}
     path = _path(name_or_path)
@@ -115,7 +119,7 @@ def load_corpus(
         return make_corpus(name, _read_jsb(), key_classes)
     if name == "jsb-c":
         songs, _ = _all_to_c(_read_jsb())
-        return make_corpus(name, songs, "major-minor")
+        return make_corpus(name, songs, key_classes)
     if name == "jsb+piano-midi":
         chorales, pieces = _read_jsb(), read_piano_midi(Reading(step=1.0))
         both = {split: chorales[split] + pieces[split] for split in SPLITS}
@@ -124,7 +128,7 @@ def load_corpus(
         return make_corpus(name, _read_original(), key_classes)
     if name in ("jsb-bl", "piano-midi-bl"):
         step = 1.0 if name == "jsb-bl" else 0.5
-        return make_corpus(name, _read_bl(name), "major-minor", step=step)
+        return make_corpus(name, _read_bl(name), key_classes, step=step)
     if path.is_file():
         return make_corpus(str(path.resolve()), _read_pickle(path), key_classes)
     raise ValueError(
@@ -150,7 +154,6 @@ def _path(name_or_path: str | Path) -> Path:
 def _load_piano_midi(name: str, key_classes: str, reading: Reading) -> Corpus:
     songs, skipped = read_piano_midi(reading), []
     if name == "piano-midi-c":
-        key_classes = "major-minor"
         songs, skipped = _all_to_c(songs)
     return _of_files(name, songs, key_classes, reading, skipped)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from cvae.music.keys import parse_key
+from cvae.music.keys import MAJOR_MINOR, parse_key
 
 __all__ = ["KEY_CLASSES", "SPLITS", "Corpus", "Song", "key_class", "make_corpus"]
 
 SPLITS = ("train", "valid", "test")
-KEY_CLASSES = ("relative-major", "major-minor")
+KEY_CLASSES = ("relative-major", "major-minor", "all-keys")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,8 @@ class Corpus:
     ----------
     name : str
     keys : tuple of str
-        The classes: the keys that occur, by pitch class of the tonic, major before minor.
+        The classes: the keys that occur, or all of them, by pitch class of the tonic, major before
+        minor.
     train, valid, test : tuple of Song
     step : float
         Of the rolls, in quarter notes.
@@ -89,8 +90,10 @@ def make_corpus(name: str, songs: Mapping, key_classes: str, **more) -> Corpus:
         split: tuple(replace(song, key=key_class(song.key, key_classes)) for song in songs[split])
         for split in SPLITS
     }
-    occurring = {parse_key(song.key) for split in SPLITS for song in named[split]}
-    return Corpus(name, tuple(key.name for key in sorted(occurring)), **named, **more)
+    keys = {parse_key(song.key) for split in SPLITS for song in named[split]}
+    if key_classes == "all-keys":
+        keys = map(parse_key, MAJOR_MINOR)
+    return Corpus(name, tuple(key.name for key in sorted(keys)), **named, **more)
 
 
 def key_class(key_name: str, key_classes: str = "relative-major") -> str:

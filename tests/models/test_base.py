@@ -257,6 +257,26 @@ def test_importance_weighted_bound_rises_to_the_evidence(toy):
     assert gaps[0] > 1.4 * gaps[1] > 2.8 * gaps[2] > 0  # in the limit they fall like 1 / S
 
 
+def test_the_tighter_bound_lies_between_the_elbo_and_the_evidence(toy):
+    """Its KL of w is in it, so without classes it is the importance-weighted bound itself."""
+    if not toy.steps_independent:
+        pytest.skip("for models whose steps are independent")
+    copies = 4000
+    data = repeated(toy_data(toy), copies)
+    key = np.zeros(copies, np.int32)
+    one, six = (toy.elbo(**data, key=key, seed=(3, 4), samples=samples) for samples in (1, 6))
+    for name in ("log_likelihood", "kl_z", "kl_w"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(six, name))
+    bounds = [terms.bound.numpy().astype(float) for terms in (one, six)]
+    error = standard_error(bounds[1])
+    assert np.mean(bounds[0]) < np.mean(bounds[1]) - 4 * error
+    assert np.mean(bounds[1]) < evidence(toy, **toy_data(toy)) + 4 * error
+    if not toy.classes:
+        draws = importance_weighted(toy, copies, samples=6)
+        error = np.hypot(error, standard_error(draws))
+        assert np.mean(bounds[1]) == pytest.approx(np.mean(draws), abs=4 * error)
+
+
 def test_importance_weighted_bound_depends_on_its_seed_only(model):
     data = batch(model, 5)
     first, same, other = (
