@@ -1,11 +1,13 @@
-"""Speed of training and sampling, measured side by side: `make bench`.
+"""Speed and memory of training and sampling, measured side by side: `make bench`.
 
-Machines are shared and noisy, so contenders take turns in one process and the figure is a ratio of
-medians. Prints one JSON object.
+Machines are shared and noisy, so contenders take turns in one process, and the figures that count
+are ratios of medians. Prints one JSON object. PyTorch takes part where it is installed.
 """
 
 import json
 import os
+import resource
+import subprocess
 import sys
 import time
 
@@ -13,15 +15,22 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import cvae
 from cvae.models import VAE, VAELSTM, ClassifyingVAE, ClassifyingVAELSTM
 from cvae.music import load_corpus, windows
 from cvae.training import Trainer, TrainingConfig
 
+try:
+    import bench_torch
+except ImportError:
+    bench_torch = None
+
 ROUNDS = 15
 BATCH = 100
 WINDOW = 16
+SIZES = {"latent_dim": 32, "prior": "lstm", "use_x_prev": True}
 
 
 class Fit(keras.Model):
@@ -46,8 +55,19 @@ def seconds(function):
     return time.perf_counter() - start
 
 
+def medians(contenders, rounds):
+    """Median seconds of each contender; they take turns."""
+    times = {name: [] for name in contenders}
+    for run in contenders.values():
+        run()  # compiles
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            times[name].append(seconds(run))
+    return {name: float(np.median(column)) for name, column in times.items()}
+
+
 def bench_training(new_model, length):
-    """Ratio of the time of an epoch by Keras `fit` to that by `cvae.training.fit`."""
+    """Seconds of an epoch by `cvae`, by Keras `fit` and by PyTorch, on the same network."""
     corpus = load_corpus("jsb")
     cut = windows(corpus.train, corpus.keys, length=length).x.astype(np.float32)
     x = cut if length > 1 else cut[:, 0]
@@ -59,21 +79,14 @@ def bench_training(new_model, length):
         contenders["fit, XLA" if jit else "fit"] = lambda rival=rival: rival.fit(
             x, batch_size=BATCH, verbose=0
         )
-    trainer = Trainer(new_model(), corpus, TrainingConfig(batch_size=BATCH))
-    contenders["cvae"] = trainer.train_epoch
-    times = {name: [] for name in contenders}
-    for run in contenders.values():
-        run()  # compiles
-    for _ in range(ROUNDS if length == 1 else ROUNDS // 3):
-        for name, run in contenders.items():
-            times[name].append(seconds(run))
-    medians = {name: float(np.median(column)) for name, column in times.items()}
-    return {
-        "examples": len(x),
-        "epoch_s": medians,
-        "times_as_fast_as_fit": medians["fit"] / medians["cvae"],
-        "times_as_fast_as_fit_xla": medians["fit, XLA"] / medians["cvae"],
-    }
+    contenders["cvae"] = Trainer(
+        new_model(), corpus, TrainingConfig(batch_size=BATCH, seq_length=length)
+    ).train_epoch
+    if bench_torch:
+        contenders["PyTorch"] = bench_torch.epoch(new_model(), x, BATCH)
+    epoch = medians(contenders, ROUNDS if length == 1 else ROUNDS // 3)
+    ratios = {name: s / epoch["cvae"] for name, s in epoch.items() if name != "cvae"}
+    return {"examples": len(x), "epoch_s": epoch, "times_as_fast_as": ratios}
 
 
 def bench_sampling(model, seed_steps):
@@ -81,10 +94,78 @@ def bench_sampling(model, seed_steps):
     result = {}
     for size in (1, 10, 100, 1000):
         seed_roll = np.zeros((size, seed_steps, 88))
-        model.generate(seed_roll, 64, key=0)
-        times = [seconds(lambda s=seed_roll: model.generate(s, 64, key=0)) for _ in range(ROUNDS)]
+        key = 0 if model.classes else None
+        model.generate(seed_roll, 64, key=key)
+        times = [
+            seconds(lambda s=seed_roll, k=key: model.generate(s, 64, key=k)) for _ in range(ROUNDS)
+        ]
         result[size] = 1000 * float(np.median(times)) / size
     return result
+
+
+def lstm_trainer(length=32, hidden=128, batch=32, steps=8192):
+    """A trainer whose epoch has so many steps, whatever the length and the batch."""
+    corpus = load_corpus("jsb")
+    model = VAELSTM(hidden_dim=hidden, **SIZES)
+    trainer = Trainer(model, corpus, TrainingConfig(seq_length=length, batch_size=batch))
+    kept = steps // length
+    fields = ("start", "length", "key", "song")
+    trainer.train = trainer.train._replace(
+        **{name: getattr(trainer.train, name)[:kept] for name in fields}
+    )
+    return trainer
+
+
+def multiply_adds(trainer):
+    """Of one step in one training epoch: forward once, and twice as much for the gradient."""
+    kernels = [v for v in trainer.model.trainable_variables if len(v.shape) == 2]
+    return 3 * sum(int(np.prod(v.shape)) for v in kernels)
+
+
+def bench_growth():
+    """Microseconds of training for a step of music, one size at a time being changed."""
+    result = {}
+    for name, values in {
+        "length": (8, 16, 32, 64),
+        "hidden": (32, 64, 128, 256, 512),
+        "batch": (4, 8, 16, 32, 64, 128),
+    }.items():
+        contenders = {v: lstm_trainer(**{name: v}).train_epoch for v in values}
+        steps = 8192
+        result[name] = {v: 1e6 * s / steps for v, s in medians(contenders, 3).items()}
+    return result
+
+
+def bench_limit(hidden=256):
+    """How near to the arithmetic that the machine can do, by a product of matrices beside it."""
+    trainer, size = lstm_trainer(hidden=hidden), 2048
+    matrix = tf.random.normal((size, size))
+    product = tf.function(lambda: tf.reduce_sum(matrix @ matrix), jit_compile=False)
+    took = medians({"epoch": trainer.train_epoch, "product": lambda: product().numpy()}, 5)
+    needed = multiply_adds(trainer) * 8192
+    rates = {"epoch": needed / took["epoch"] / 1e9, "product": size**3 / took["product"] / 1e9}
+    return {
+        "hidden": hidden,
+        "multiply_adds_a_step": multiply_adds(trainer),
+        "billion_multiply_adds_a_second": rates,
+        "share_of_the_limit": rates["epoch"] / rates["product"],
+    }
+
+
+MEMORY = {
+    "nothing but imports": lambda: None,
+    "VAE, an epoch": lambda: Trainer(VAE(), load_corpus("jsb"), TrainingConfig()).train_epoch(),
+    "VAE+LSTM, LSTM prior, an epoch": lambda: lstm_trainer(hidden=256).train_epoch(),
+    "1,000 samples of 64 steps": lambda: VAELSTM(hidden_dim=256, **SIZES).generate(
+        np.zeros((1000, 16, 88)), 64
+    ),
+}
+
+
+def bench_memory():
+    """Peak memory of a process that does only this, in MiB."""
+    command = [sys.executable, __file__, "--memory"]
+    return {name: int(subprocess.check_output([*command, name])) for name in MEMORY}
 
 
 def main():
@@ -99,13 +180,22 @@ def main():
     sizes = {"hidden_class_dim": 256, "use_x_prev": True}
     frames = ClassifyingVAE(latent_dim=16, hidden_dim=256, **sizes)
     sequences = ClassifyingVAELSTM(latent_dim=32, hidden_dim=200, prior="lstm", **sizes)
+    made = VAELSTM(hidden_dim=200, output="made", **SIZES)
     result["ms_per_64_step_sample_by_batch"] = {
         "Classifying VAE": bench_sampling(frames, 1),
         "Classifying VAE+LSTM, LSTM prior": bench_sampling(sequences, 16),
+        "VAE+LSTM, LSTM prior, MADE": bench_sampling(made, 16),
     }
+    result["microseconds_a_step_by_size"] = bench_growth()
+    result["limit"] = bench_limit()
+    result["peak_memory_mib"] = bench_memory()
     json.dump(result, sys.stdout, indent=2)
     print()
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--memory"]:
+        MEMORY[sys.argv[2]]()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    else:
+        main()

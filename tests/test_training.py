@@ -321,6 +321,17 @@ def test_loss_of_sequences_is_a_mean_over_their_steps(length, tiny_corpus, eager
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("make", [VAE, lambda **sizes: VAELSTM(prior="lstm", **sizes)])
+def test_the_tighter_bound_is_trained_as_one_program(make, tiny_corpus):
+    losses = []
+    for samples in (1, 8):
+        settings = config(epochs=20, batch_size=8, learning_rate=0.01, bound_samples=samples)
+        trainer = Trainer(make(hidden_dim=4, seed=1), tiny_corpus, settings)
+        losses.append([trainer.train_epoch()[1] for _ in range(20)])
+    assert losses[0][-1] < losses[0][0] and losses[1][-1] < losses[1][0]
+    assert np.mean(losses[1]) < np.mean(losses[0])
+
+
 def test_class_weight_changes_nothing_in_a_model_without_classes(tiny_corpus, eagerly):
     models = [VAE(hidden_dim=4) for _ in range(2)]
     for model, class_weight in zip(models, (0.0, 5.0), strict=True):

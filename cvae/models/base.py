@@ -208,14 +208,18 @@ class LatentModel(Sampler, keras.Model):
     def _importance_weighted(self, x, w, context, q_z, seed, samples, mask):
         """Estimate log p(x | w) from so many draws of each z_t (or of all of them): (B,)."""
         p_z, steps = self.prior_z(w, context), tf.shape(x)[:-1]
-        over_z = tf.fill(steps if self.steps_independent else steps[:1], -np.inf)
-        for j in tf.range(samples):
+
+        def add_draw(over_z, j):
             z = q_z.sample(seed=tf.random.experimental.stateless_fold_in(seed, j + 1))
             log_weight = self.likelihood(z, w, context).log_prob(x)
             log_weight += p_z.log_prob(z) - q_z.log_prob(z)
             if not self.steps_independent:
                 log_weight = total(log_weight, mask)
-            over_z = tf.reduce_logsumexp([over_z, log_weight], axis=0)
+            return tf.reduce_logsumexp([over_z, log_weight], axis=0)
+
+        # (A loop that needs no AutoGraph, which stops at Keras's `__call__`.)
+        nothing_yet = tf.fill(steps if self.steps_independent else steps[:1], -np.inf)
+        over_z = tf.foldl(add_draw, tf.range(samples), nothing_yet)
         over_z -= tf.math.log(tf.cast(samples, tf.float32))
         return total(over_z, mask) if self.steps_independent else over_z
 
