@@ -4,7 +4,16 @@ Each experiment is a list of rows; each row is trained with each seed. What was 
 the validation split.
 """
 
-__all__ = ["CERTAINTIES", "EXPERIMENTS", "KEY_MODEL", "PUBLISHED", "TWINS", "seeds_of"]
+__all__ = [
+    "CERTAINTIES",
+    "EXPERIMENTS",
+    "KEY_MODEL",
+    "MIXTURES",
+    "PUBLISHED",
+    "QUICK",
+    "TWINS",
+    "seeds_of",
+]
 
 SEEDS = (0, 1, 2)
 CERTAINTIES = (0.2, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0)
@@ -59,8 +68,28 @@ FRAMES = TRAINING | {"epochs": 20, "patience": 0, "cosine_decay": True}
 # asked about one step or about a whole song.
 KEY_FINDER = VAE_LSTM | CLASSIFIER | {"prior": "lstm", "hidden_dim": 64, "latent_dim": 16}
 ANY_LENGTH = SEQUENCES | SURE | {"seq_length": 64, "any_length": True, "cosine_decay": True}
+# Notes that know of each other leave z nothing to say: KL z is not annealed, and soon 0.
+MADE = LSTM | {"output": "made", "latent_dim": 16, "hidden_dim": 320, "dropout": 0.45}
+MADE_BELOW_2_MB = MADE | {"hidden_dim": 160, "dropout": 0.3}
+MADE_SONGS = SONGS | {"batch_size": 8, "kl_anneal": 0}
+TIGHTER = SONGS | {"epochs": 200, "batch_size": 8, "bound_samples": 6}
 PIANO = LSTM_BELOW_2_MB | {"dropout": 0.2}
+# Every model on every corpus, each for a minute or two.
+SMALL = {"hidden_dim": 128, "latent_dim": 16}
+TABLE_SONGS = SONGS | {"epochs": 100, "kl_anneal": 10, "any_key": False}
 PIANO_PIECES = PIECES | {"epochs": 40, "seq_length": 64, "kl_anneal": 4, "any_key": False}
+
+
+def _every_model(corpus):
+    """The rows of a corpus in the table of all models."""
+    frames = FRAMES | {"class_weight": 0.03}
+    steps = PIANO_PIECES | {"epochs": 10, "kl_anneal": 2} if "piano" in corpus else TABLE_SONGS
+    yield _row("vae", corpus, VAE, **frames)
+    yield _row("cl-vae", corpus, CL_VAE, **frames)
+    for prior in ("standard", "lstm"):
+        options = VAE_LSTM | SMALL | {"prior": prior}
+        yield _row("vae-lstm", corpus, options, **steps)
+        yield _row("cl-vae-lstm", corpus, options | CLASSIFIER, **steps)
 
 
 def _row(model, corpus, options, key_classes="relative-major", **training):
@@ -115,6 +144,25 @@ EXPERIMENTS = {
         _row("vae-lstm", "piano-midi", PIANO, **PIANO_PIECES),
         _row("cl-vae-lstm", "piano-midi", PIANO | CLASSIFIER, **PIANO_PIECES),
     ],
+    "made": [
+        _row("vae-lstm", "jsb-bl", MADE, **MADE_SONGS),
+        _row("cl-vae-lstm", "jsb-bl", MADE | CLASSIFIER, "all-keys", **MADE_SONGS),
+    ],
+    # Trained on a tighter bound than the ELBO of "literature".
+    "tighter": [
+        _row("vae-lstm", "jsb-bl", LSTM, **TIGHTER),
+        _row("cl-vae-lstm", "jsb-bl", LSTM | CLASSIFIER, "all-keys", **TIGHTER),
+    ],
+    # To be heard: small enough to come with the project.
+    "made-jsb": [
+        _row("vae-lstm", "jsb", MADE_BELOW_2_MB, **MADE_SONGS),
+        _row("cl-vae-lstm", "jsb", MADE_BELOW_2_MB | CLASSIFIER, "all-keys", **MADE_SONGS | SURE),
+    ],
+    "table": [
+        row
+        for corpus in ("jsb", "jsb-c", "jsb-bl", "piano-midi", "piano-midi-c", "piano-midi-bl")
+        for row in _every_model(corpus)
+    ],
     # The paper's own model with a memory, for the gallery.
     "standard": [_row("cl-vae-lstm", "jsb", STANDARD_BELOW_2_MB | CLASSIFIER, **SHORTER)],
     # The key from any number of steps.
@@ -138,9 +186,13 @@ EXPERIMENTS = {
         _row("cl-vae-lstm", "jsb", LSTM_BELOW_2_MB | CLASSIFIER, **SEQUENCES | SURE),
     ],
 }
+# Experiments whose models are also asked in all twelve transpositions.
+MIXTURES = ("made", "tighter")
+# What `--quick` runs: every kind of model once.
+QUICK = ("book", "made-jsb")
 # Rows of "twins": a plain model, and a Classifying one that differs in w alone.
 TWINS = ((0, 1), (2, 3), (4, 5), (4, 6))
-ONE_SEED = ("all-keys", "book", "standard")
+ONE_SEED = ("all-keys", "book", "made-jsb", "standard")
 KEY_MODEL = "all-keys-cl-vae-lstm"
 # Runs of the first seed that come with the project, for the book to load.
 PUBLISHED = {

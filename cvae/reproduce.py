@@ -6,6 +6,7 @@ validation and on the test split. Results are written to ``data/results/EXPERIME
 
 import dataclasses
 import json
+import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -16,7 +17,15 @@ from scipy.stats import bootstrap
 
 import cvae
 from cvae.evaluation import SEED_STEPS, STEPS, continuations, evaluate, pieces, sample_statistics
-from cvae.experiments import CERTAINTIES, EXPERIMENTS, PUBLISHED, TWINS, seeds_of
+from cvae.experiments import (
+    CERTAINTIES,
+    EXPERIMENTS,
+    MIXTURES,
+    PUBLISHED,
+    QUICK,
+    TWINS,
+    seeds_of,
+)
 from cvae.key_scores import calibration_row, file_row, local_key_rows, song_rows, window_rows
 from cvae.models.checks import check_choice, check_sizes
 from cvae.music import corpus_statistics, load_corpus, pitch_in_scale_rate
@@ -35,9 +44,15 @@ SPLITS = ("valid", "test")
 SAMPLES = 500
 SCORES = "scores.json"
 # Fewer than 64 where there is a w: its samples are taken times those of z, which would take hours.
-IW_SAMPLES = dict.fromkeys(("twins", "storn", "piano", "standard"), 16) | dict.fromkeys(
-    ("key", "all-keys"), 1
+IW_SAMPLES = (
+    dict.fromkeys(("twins", "storn", "piano", "standard"), 16)
+    | dict.fromkeys((("made", "cl-vae-lstm"), ("tighter", "cl-vae-lstm"), "made-jsb"), 16)
+    | {"table": 8}
+    | dict.fromkeys(("key", "all-keys"), 1)
 )
+QUICKLY = {"draws": 1, "iw_samples": 1, "samples": 10}
+BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed} gone, about {remaining} to go"
+SECONDS = 300  # that a run takes if there is no older result to tell
 
 
 def reproduce(only=None, folder="runs", quick=False, jobs=1):
@@ -52,9 +67,10 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
         Where the runs go. A run that is there is resumed, and neither trained nor scored again if
         that was done; delete its folder to start anew.
     quick : bool
-        Two epochs of one seed, to see that it works; results and weights go to `folder`.
+        One epoch of each kind of model, made small, or of each row of `only`: to see that it
+        works. Results and weights go to `folder`.
     jobs : int
-        Runs side by side, each in a process of its own.
+        Runs side by side, each in a process of its own. They share a GPU if there is one.
 
     Returns
     -------
@@ -73,19 +89,22 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
     check_sizes(jobs=jobs)
     folder = Path(folder) / "quick" if quick else Path(folder)
     target = folder if quick else data_folder()
-    plans = {name: _plan(name, folder, target, quick) for name in ([only] if only else NAMES)}
+    names = [only] if only else QUICK if quick else NAMES
+    plans = {name: _plan(name, folder, target, quick) for name in names}
     written = []
     # A fresh process for each run: what TensorFlow has compiled stays in memory to the end.
     pool = ProcessPoolExecutor(
         jobs, get_context("spawn"), initializer=import_tensorflow, max_tasks_per_child=1
     )
     try:
-        with progress_bar(total=sum(map(len, plans.values())), unit="run") as bar:
+        costs = {name: [_seconds(name, *step) for step in plan] for name, plan in plans.items()}
+        with progress_bar(total=sum(map(sum, costs.values())), bar_format=BAR) as bar:
             for name, plan in plans.items():
-                tasks, parts = [pool.submit(*step) for step in plan], []
-                for task in tasks:
-                    parts.append(task.result())
-                    bar.update()
+                bar.set_description_str(name)
+                tasks = [pool.submit(*step) for step in plan]
+                for task, cost in zip(tasks, costs[name], strict=True):
+                    task.add_done_callback(lambda _, cost=cost: bar.update(cost))
+                parts = [task.result() for task in tasks]
                 rows = _in_key_rows(parts) if name == "in-key" else sum(parts, [])
                 written.append(_write(target / "results" / f"{name}.json", rows))
     except BrokenProcessPool:
@@ -95,6 +114,18 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
     finally:
         pool.shutdown(cancel_futures=True)
     return written
+
+
+def _seconds(name, function, *arguments):
+    """How long a call may take: as long as it once took, or no time if it was done before."""
+    if function is not _scored:
+        return SECONDS
+    folder, row, seed = arguments[:3]
+    if (folder / SCORES).exists():
+        return 0
+    known = results(name) if (data_folder() / "results" / f"{name}.json").exists() else []
+    of_same = [old for old in known if old["seed"] == seed and row.items() <= old.items()]
+    return of_same[0].get("seconds", SECONDS) if of_same else SECONDS
 
 
 def _plan(name, folder, target, quick):
@@ -109,17 +140,20 @@ def _plan(name, folder, target, quick):
         runs = _runs("twins", folder, quick)
         return [(_continued, i, *run, quick) for (i, *_), run in runs]
     published = {folder / run: target / "models" / model for run, model in PUBLISHED.items()}
-    iw_samples = IW_SAMPLES.get(name, 64)
-    return [
-        (_scored, *run, iw_samples, published.get(run[0])) for _, run in _runs(name, folder, quick)
-    ]
+    plan = []
+    for _, (path, row, seed) in _runs(name, folder, quick):
+        samples = IW_SAMPLES.get((name, row["model"]), IW_SAMPLES.get(name, 64))
+        options = QUICKLY if quick else {"iw_samples": samples, "mixture": name in MIXTURES}
+        plan.append((_scored, path, row, seed, options, published.get(path)))
+    return plan
 
 
 def _runs(name, folder, quick):
     """((number of the row, seed), (folder, row, seed)) of each run of an experiment."""
     for i, row in enumerate(EXPERIMENTS[name]):
         if quick:
-            row = row | {"training": row["training"] | {"epochs": 2, "kl_anneal": 0}}
+            training = row["training"] | {"epochs": 1, "kl_anneal": 0}
+            row = row | {"training": training, "options": row["options"] | {"hidden_dim": 16}}
         for seed in seeds_of(name, quick):
             yield (i, seed), (folder / f"{name}-{i}-{seed}", row, seed)
 
@@ -155,17 +189,22 @@ def _check_same(folder, there, wanted):
             )
 
 
-def _scored(folder, row, seed, iw_samples=64, published=None):
-    """Scores of a row on both splits; they are kept beside the run."""
+def _scored(folder, row, seed, options, published=None):
+    """Scores of a row on both splits, with the seconds that all took; kept beside the run."""
+    start = time.perf_counter()
     run, corpus = _trained(folder, row, seed)
     path = folder / SCORES
     scores = json.loads(path.read_text()) if path.exists() else []
-    wanted = {"valid": 1, "test": iw_samples}
-    if {stored["split"]: stored["iw_samples"] for stored in scores} != wanted:
+    wanted = {"valid": options | {"iw_samples": 1, "mixture": False}, "test": options}
+    if {stored["split"]: stored["iw_samples"] for stored in scores} != {
+        split: of_split["iw_samples"] for split, of_split in wanted.items()
+    }:
         scores = [
-            evaluate(run.model, corpus, split, seed, iw_samples=samples)
-            for split, samples in wanted.items()
+            evaluate(run.model, corpus, split, seed, **of_split)
+            for split, of_split in wanted.items()
         ]
+        seconds = round(time.perf_counter() - start)
+        scores = [of_split | {"seconds": seconds} for of_split in scores]
         write_atomically(path, json.dumps(scores).encode())
     if published:
         published.mkdir(parents=True, exist_ok=True)
@@ -327,7 +366,15 @@ def summary(experiment, split="test"):
     result = []
     for settings, rows in grouped.items():
         row = json.loads(settings) | {"seeds": [row["seed"] for row in rows]}
-        for name in ("bound", "reconstruction", "kl_z", "kl_w", "window_bound", "iw_bound"):
+        for name in (
+            "bound",
+            "reconstruction",
+            "kl_z",
+            "kl_w",
+            "window_bound",
+            "iw_bound",
+            "mixture_bound",
+        ):
             if rows[0].get(name) is not None:
                 row[name] = _spread([row[name] for row in rows])
         accuracy = [row["key_accuracy"] for row in rows]
