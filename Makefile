@@ -3,6 +3,7 @@
 
 PYTHON ?= python3.13 python3.12 python3.11 python3# candidates, the first that fits is taken
 BIN := .venv/bin
+JOBS ?= 2# files that are tested side by side
 READY := .venv/.ready
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
@@ -36,7 +37,7 @@ test execute samples bench: export CUDA_VISIBLE_DEVICES := -1
 test execute samples bench: export TF_CPP_MIN_LOG_LEVEL := 3
 
 test: $(READY) ## unit tests, the pages in a browser, then every notebook against its stored outputs
-	$(BIN)/python -m pytest --nbval --quiet -rs --durations=5
+	$(BIN)/python -m pytest --nbval -n $(JOBS) --dist loadfile --quiet -rs --durations=20
 
 book: $(READY) ## the book from the committed notebooks, in _build/html/index.html
 	rm -rf _build
