@@ -371,8 +371,8 @@ def heard(tiny_corpus, monkeypatch):
         model, calls = sequences("vae-lstm, LSTM prior"), []
         plain = model.elbo
 
-        def elbo(x, x_prev, key, seed, mask=None, state=None):
-            result = plain(x, x_prev, key, seed, mask, state)
+        def elbo(x, x_prev, key, seed, mask=None, state=None, samples=1):
+            result = plain(x, x_prev, key, seed, mask, state, samples)
             calls.append((Batch(x, x_prev, key, mask), state, result, tuple(seed.numpy())))
             return result
 
