@@ -97,7 +97,7 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
         jobs, get_context("spawn"), initializer=import_tensorflow, max_tasks_per_child=1
     )
     try:
-        costs = {name: [_seconds(name, *step) for step in plan] for name, plan in plans.items()}
+        costs = {name: _seconds(name, plan) for name, plan in plans.items()}
         with progress_bar(total=sum(map(sum, costs.values())), bar_format=BAR) as bar:
             for name, plan in plans.items():
                 bar.set_description_str(name)
@@ -116,16 +116,19 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
     return written
 
 
-def _seconds(name, function, *arguments):
-    """How long a call may take: as long as it once took, or no time if it was done before."""
-    if function is not _scored:
-        return SECONDS
-    folder, row, seed = arguments[:3]
-    if (folder / SCORES).exists():
-        return 0
+def _seconds(name, plan):
+    """How long each call may take: as long as it once took, or no time if it was done before."""
     known = results(name) if (data_folder() / "results" / f"{name}.json").exists() else []
-    of_same = [old for old in known if old["seed"] == seed and row.items() <= old.items()]
-    return of_same[0].get("seconds", SECONDS) if of_same else SECONDS
+    seconds = []
+    for function, *arguments in plan:
+        once = SECONDS
+        if function is _scored:
+            folder, row, seed = arguments[:3]
+            same = (old for old in known if old["seed"] == seed and row.items() <= old.items())
+            done = (folder / SCORES).exists()
+            once = 0 if done else next(same, {}).get("seconds", SECONDS)
+        seconds.append(once)
+    return seconds
 
 
 def _plan(name, folder, target, quick):
@@ -196,9 +199,8 @@ def _scored(folder, row, seed, options, published=None):
     path = folder / SCORES
     scores = json.loads(path.read_text()) if path.exists() else []
     wanted = {"valid": options | {"iw_samples": 1, "mixture": False}, "test": options}
-    if {stored["split"]: stored["iw_samples"] for stored in scores} != {
-        split: of_split["iw_samples"] for split, of_split in wanted.items()
-    }:
+    samples = {split: of_split["iw_samples"] for split, of_split in wanted.items()}
+    if {stored["split"]: stored["iw_samples"] for stored in scores} != samples:
         scores = [
             evaluate(run.model, corpus, split, seed, **of_split)
             for split, of_split in wanted.items()

@@ -405,7 +405,7 @@ class Trainer:
             gradients = [g / self.replicas for g in replica.all_reduce("SUM", gradients)]
         self.optimizer.apply(gradients, variables)
         sums = tf.stack([-tf.reduce_sum(elbo.bound), loss * steps, steps / self.replicas])
-        return sums, elbo.state
+        return sums, elbo.state if self.config.carry_state else state
 
     def save_state(self):
         state = {f"now/{name}": array for name, array in weights_of(self.variables).items()}

@@ -31,6 +31,7 @@ except ImportError:
 ROUNDS = 15
 BATCH = 100
 WINDOW = 16
+STEPS = 8192
 SIZES = {"latent_dim": 32, "prior": "lstm", "use_x_prev": True}
 
 
@@ -92,24 +93,20 @@ def bench_training(new_model, length):
 
 def bench_sampling(model, seed_steps):
     """Milliseconds for a 64-step sample, by the size of the batch."""
-    result = {}
-    for size in (1, 10, 100, 1000):
-        seed_roll = np.zeros((size, seed_steps, 88))
-        key = 0 if model.classes else None
-        model.generate(seed_roll, 64, key=key)
-        times = [
-            seconds(lambda s=seed_roll, k=key: model.generate(s, 64, key=k)) for _ in range(ROUNDS)
-        ]
-        result[size] = 1000 * float(np.median(times)) / size
-    return result
+    key = 0 if model.classes else None
+    seeds = {size: np.zeros((size, seed_steps, 88)) for size in (1, 10, 100, 1000)}
+    contenders = {
+        n: lambda seed=seed: model.generate(seed, 64, key=key) for n, seed in seeds.items()
+    }
+    return {size: 1000 * s / size for size, s in medians(contenders, ROUNDS).items()}
 
 
-def lstm_trainer(length=32, hidden=128, batch=32, steps=8192):
-    """A trainer whose epoch has so many steps, whatever the length and the batch."""
+def lstm_trainer(length=32, hidden=128, batch=32):
+    """A trainer whose epoch has `STEPS` steps, whatever the length and the batch."""
     corpus = load_corpus("jsb")
     model = VAELSTM(hidden_dim=hidden, **SIZES)
     trainer = Trainer(model, corpus, TrainingConfig(seq_length=length, batch_size=batch))
-    kept = steps // length
+    kept = STEPS // length
     fields = ("start", "length", "key", "song")
     trainer.train = trainer.train._replace(
         **{name: getattr(trainer.train, name)[:kept] for name in fields}
@@ -132,8 +129,7 @@ def bench_growth():
         "batch": (4, 8, 16, 32, 64, 128),
     }.items():
         contenders = {v: lstm_trainer(**{name: v}).train_epoch for v in values}
-        steps = 8192
-        result[name] = {v: 1e6 * s / steps for v, s in medians(contenders, 3).items()}
+        result[name] = {v: 1e6 * s / STEPS for v, s in medians(contenders, 3).items()}
     return result
 
 
@@ -143,7 +139,7 @@ def bench_limit(hidden=256):
     matrix = tf.random.normal((size, size))
     product = tf.function(lambda: tf.reduce_sum(matrix @ matrix), jit_compile=False)
     took = medians({"epoch": trainer.train_epoch, "product": lambda: product().numpy()}, 5)
-    needed = multiply_adds(trainer) * 8192
+    needed = multiply_adds(trainer) * STEPS
     rates = {"epoch": needed / took["epoch"] / 1e9, "product": size**3 / took["product"] / 1e9}
     return {
         "hidden": hidden,

@@ -51,11 +51,15 @@ class MADE(keras.layers.Layer):
         initializer = keras.initializers.GlorotUniform(seed)
         return self.add_weight(shape=shape, initializer=initializer, name=name)
 
+    def _masked(self):
+        """Weights into the masked layer and out of it, 0 where a note would see itself or more."""
+        return self.into * self.sees, self.out_of * (1 - self.sees.T)
+
     def call(self, inputs, x):
         """Log-odds (..., P) of the notes x (..., P), each given those below it."""
-        heard = self.condition(inputs) + tf.tensordot(x, self.into * self.sees, axes=1)
-        from_notes = self.dropout(tf.nn.relu(heard)) @ (self.out_of * (1 - self.sees.T))
-        return self.independent(inputs) + from_notes
+        into, out_of = self._masked()
+        heard = self.condition(inputs) + tf.tensordot(x, into, axes=1)
+        return self.independent(inputs) + self.dropout(tf.nn.relu(heard)) @ out_of
 
     def draw(self, inputs, uniform, temperature):
         """Notes (N, P), the lowest first, from inputs (N, ...) and uniform numbers (N, P).
@@ -63,7 +67,7 @@ class MADE(keras.layers.Layer):
         Each note that is drawn is added to what the masked layer has heard. So a whole step costs
         hardly more than one pass, and not P of them.
         """
-        into, out_of = self.into * self.sees, self.out_of * (1 - self.sees.T)
+        into, out_of = self._masked()
         independent = self.independent(inputs)
 
         def next_note(i, heard, notes):
