@@ -108,7 +108,7 @@ def parse(arguments, functions, description):
     p.add_argument("--iw-samples", type=int, default=64, help="of the importance-weighted bound")
     p.add_argument("--samples", type=int, default=500, help="generated, for their statistics")
     p.add_argument(
-        "--mixture", action="store_true", help="also the mixture over all twelve transpositions"
+        "--mixture", action="store_true", help="also the mixture of all twelve transpositions"
     )
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p = command("reproduce")

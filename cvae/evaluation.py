@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from cvae.examples import SONG, chunks, examples, gather, songs_of
+from cvae.mixture import TranspositionMixture
 from cvae.models.checks import check_seed, check_sizes
 from cvae.music import statistics
 from cvae.music.keys import PROFILES, profile_scores
@@ -29,7 +30,6 @@ CHUNK = 4096  # steps that are scored at once
 WINDOW_LENGTHS = (1, 4, 8, 16, 32)
 ORIGINAL_WINDOW = 16
 SEED_STEPS, STEPS = 16, 64
-TRANSPOSITIONS = range(-6, 6)
 
 
 def check_match(model, corpus):
@@ -86,21 +86,14 @@ def _terms(model, data, index, longest, seed):
     return tf.stack([elbo.log_likelihood, elbo.kl_z, elbo.kl_w, right])
 
 
-def importance_weighted_score(model, data, seed, samples, shifts=(0,)):
+def importance_weighted_score(model, data, seed, samples):
     """Importance-weighted bound, see `LatentModel.importance_weighted_bound`.
-
-    With more than one of `shifts` it is that of a mixture, with equal weights, of the model and
-    itself in other keys: p(x) is the mean over the shifts s of p(x moved by s semitones), the
-    density of a model that first draws s, and plays its music s semitones lower.
 
     Parameters
     ----------
-    model : LatentModel
+    model : LatentModel or TranspositionMixture
     data : Examples
     seed, samples : int
-    shifts : sequence of int
-        In semitones. What leaves one end of the piano comes in at the other, so that no two rolls
-        become one.
 
     Returns
     -------
@@ -108,14 +101,11 @@ def importance_weighted_score(model, data, seed, samples, shifts=(0,)):
         The bound, nats a step over all songs, and its standard error from song to song (which
         includes that of the drawn samples); None for a single song.
     """
-    terms = np.empty((len(shifts), len(data.key)))
-    for row, shift in zip(terms, shifts, strict=True):
-        moved = data._replace(steps=np.roll(data.steps, shift, axis=1))
-        for i, (index, count, longest) in enumerate(chunks(data.length, CHUNK)):
-            chunk_seed = np.array([seed, i], np.int32)
-            bounds = _importance_weighted(model, moved, index, longest, chunk_seed, samples)
-            row[index[:count]] = bounds[:count]
-    terms = np.logaddexp.reduce(terms) - np.log(len(shifts))
+    terms = np.empty(len(data.key))
+    for i, (index, count, longest) in enumerate(chunks(data.length, CHUNK)):
+        chunk_seed = np.array([seed, i], np.int32)
+        bounds = _importance_weighted(model, data, index, longest, chunk_seed, samples)
+        terms[index[:count]] = bounds[:count]
     songs = np.unique(data.song, return_inverse=True)[1]
     nats, steps = -np.bincount(songs, terms), np.bincount(songs, data.length)
     bound = nats.sum() / steps.sum()
@@ -151,8 +141,7 @@ def evaluate(
     samples : int
         Continuations whose statistics are taken, see `continuations`.
     mixture : bool
-        Also take the importance-weighted bound of the mixture over all twelve transpositions, which
-        takes twelve times as long.
+        Also take the importance-weighted bound of a `TranspositionMixture`: twelve times the work.
 
     Returns
     -------
@@ -170,18 +159,19 @@ def evaluate(
     Raises
     ------
     ValueError
-        If the split is empty, an argument out of its range, or pitches or classes of model and
-        corpus differ.
+        If the split is empty, an argument out of its range, pitches or classes of model and
+        corpus differ, or the classes do not go with `mixture`.
     """
     check_seed(seed)
     check_sizes(draws=draws, iw_samples=iw_samples, samples=samples)
     check_match(model, corpus)
+    in_all_keys = TranspositionMixture(model, corpus.keys) if mixture else None
     data = examples(corpus, split, SONG if model.sequential else 1)
     iw_bound, iw_bound_se = importance_weighted_score(model, data, seed, iw_samples)
     mixture_bound = mixture_bound_se = None
     if mixture:
         mixture_bound, mixture_bound_se = importance_weighted_score(
-            model, data, seed, iw_samples, TRANSPOSITIONS
+            in_all_keys, data, seed, iw_samples
         )
     window_bound = None
     if model.sequential:

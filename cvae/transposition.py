@@ -38,16 +38,13 @@ class Transposition:
 
     def __init__(self, keys, frequency, semitones, any_key=False):
         self.semitones = semitones
-        shifts = range(-semitones, semitones + 1)
-        index = {name: i for i, name in enumerate(keys)}
-        moved = [[index.get(parse_key(k).transpose(s).name, -1) for s in shifts] for k in keys]
-        moved = np.array(moved, np.int32)
+        moved = moved_classes(keys, range(-semitones, semitones + 1))
         self.has_all = bool(np.all(moved >= 0))
         self.new_keys, self.weight = moved, np.ones(moved.shape)  # (K, 2 semitones + 1)
         if not any_key:
             self.weight = np.where(moved >= 0, np.sqrt(frequency)[moved], 0)
         elif not self.has_all:
-            self.new_keys = np.tile(np.arange(len(keys), dtype=np.int32)[:, None], len(shifts))
+            self.new_keys = np.tile(np.arange(len(keys), dtype=np.int32)[:, None], moved.shape[1])
 
     def of_batch(self, batch, seed):
         """Move each example of a `Batch` by a shift of its own. seed: int32 (2,)."""
@@ -79,6 +76,13 @@ class Transposition:
             if not wrapped.any():
                 steps[rows], key[mine] = moved, self.new_keys[old, column]
         return data._replace(steps=steps, key=key)
+
+
+def moved_classes(keys, shifts):
+    """Class of each key moved by each shift, -1 where it is none of the classes: int32 (K, S)."""
+    index = {name: i for i, name in enumerate(keys)}
+    moved = [[index.get(parse_key(k).transpose(s).name, -1) for s in shifts] for k in keys]
+    return np.array(moved, np.int32).reshape(len(keys), len(shifts))
 
 
 def notes(rolls):

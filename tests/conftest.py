@@ -1,4 +1,4 @@
-"""What several test files share: a tiny corpus without files, and a way round slow compilation."""
+"""What several test files share: a tiny corpus, shaken weights, and a way round compilation."""
 
 from types import SimpleNamespace
 
@@ -78,3 +78,16 @@ def trained(tiny_corpus, tmp_path_factory):
         history=history,
         config=config,
     )
+
+
+@pytest.fixture(scope="session")
+def shaken():
+    """Give a model large random weights, so that nothing is near 0 or near uniform by accident."""
+
+    def shake(model, seed=0, scale=0.4):
+        rng = np.random.default_rng(seed)
+        for variable in model.trainable_variables:
+            variable.assign(rng.normal(0, scale, variable.shape))
+        return model
+
+    return shake

@@ -152,11 +152,12 @@ class LatentModel(Sampler, keras.Model):
         kl_w = tfd.kl_divergence(q_w, self.prior_w())
         bound = log_likelihood - kl_z - kl_w
         if samples > 1:
-            bound = self._importance_weighted(x, w, context, q_z, seed_z, samples, mask) - kl_w
+            tighter = self._importance_weighted(x, w, context, q_z, seed_z, samples, mask)
+            bound = total(tighter, mask) - kl_w
         state = self.advance(observed, z, w, context)
         return Elbo(bound, log_likelihood, kl_z, kl_w, log_key(w, key), state)
 
-    def importance_weighted_bound(self, x, x_prev, seed, samples=64, mask=None):
+    def importance_weighted_bound(self, x, x_prev, seed, samples=64, mask=None, given_w=None):
         """Importance-weighted lower bound on log p(x).
 
             log 1/S sum_w p(w) / q(w | x) prod_t 1/S sum_z p(x_t | z, w) p(z | w) / q(z | x_t, w)
@@ -171,6 +172,8 @@ class LatentModel(Sampler, keras.Model):
             As for `elbo`.
         samples : int
             S, at least 1.
+        given_w : callable, optional
+            Estimates log p(x | w), in place of the model's own `log_evidence`.
 
         Returns
         -------
@@ -191,22 +194,34 @@ class LatentModel(Sampler, keras.Model):
         mask = self._mask(x, mask)
         draws_w = samples if self.classes else 1
         draws_z = samples if self.steps_independent or not self.classes else 1
-        observed = x_prev if self.predict_next else x
-        q_w, p_w = self.posterior_w(observed, mask), self.prior_w()
-        steps = tf.shape(x)[:-1]
-        over_w = tf.fill(steps[:1], -np.inf)
+        given_w = given_w or self.log_evidence
+        q_w = self.posterior_w(x_prev if self.predict_next else x, mask)
+        p_w = self.prior_w()
+        over_w = tf.fill(tf.shape(x)[:1], -np.inf)
         for i in tf.range(draws_w):
             seed_i = tf.random.experimental.stateless_fold_in(seed, i)
             w = q_w.sample(seed=seed_i)
-            context = self.context(x_prev, w, self.initial_state(steps[0]))
-            q_z = self.posterior_z(observed, w, context)
-            log_weight = self._importance_weighted(x, w, context, q_z, seed_i, draws_z, mask)
+            log_weight = given_w(x, x_prev, w, seed_i, draws_z, mask)
             log_weight += p_w.log_prob(w) - q_w.log_prob(w)
             over_w = tf.reduce_logsumexp([over_w, log_weight], axis=0)
         return over_w - tf.math.log(tf.cast(draws_w, tf.float32))
 
+    def log_evidence(self, x, x_prev, w, seed, samples, mask):
+        """Estimate log p(x | w): (B,). See `log_evidence_of_steps`."""
+        log_evidence = self.log_evidence_of_steps(x, x_prev, w, seed, samples, mask)
+        return total(log_evidence, mask) if self.steps_independent else log_evidence
+
+    def log_evidence_of_steps(self, x, x_prev, w, seed, samples, mask):
+        """Estimate log p(x_t | x_<t, w) from so many draws of each z_t: (B, T).
+
+        Where the steps are not independent, log p(x | w) from so many draws of all z: (B,).
+        """
+        context = self.context(x_prev, w, self.initial_state(tf.shape(x)[0]))
+        q_z = self.posterior_z(x_prev if self.predict_next else x, w, context)
+        return self._importance_weighted(x, w, context, q_z, seed, samples, mask)
+
     def _importance_weighted(self, x, w, context, q_z, seed, samples, mask):
-        """Estimate log p(x | w) from so many draws of each z_t (or of all of them): (B,)."""
+        """See `log_evidence_of_steps`."""
         p_z, steps = self.prior_z(w, context), tf.shape(x)[:-1]
 
         def add_draw(over_z, j):
@@ -220,8 +235,7 @@ class LatentModel(Sampler, keras.Model):
         # (A loop that needs no AutoGraph, which stops at Keras's `__call__`.)
         nothing_yet = tf.fill(steps if self.steps_independent else steps[:1], -np.inf)
         over_z = tf.foldl(add_draw, tf.range(samples), nothing_yet)
-        over_z -= tf.math.log(tf.cast(samples, tf.float32))
-        return total(over_z, mask) if self.steps_independent else over_z
+        return over_z - tf.math.log(tf.cast(samples, tf.float32))
 
     def _mask(self, x, mask):
         return tf.ones(tf.shape(x)[:-1]) if self.sequential and mask is None else mask
