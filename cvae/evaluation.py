@@ -328,10 +328,11 @@ def sample_statistics(rolls, keys=None, training=None):
     -------
     dict
         scale_consistency, polyphony, lowest_pitch, highest_pitch, note_repetition,
-        pitch_class_entropy, step_change, pitch_in_scale_rate and copied_share: see
-        `cvae.music.statistics`. Rolls without notes are left out; None where none is left.
+        pitch_class_entropy, semitone_clash_rate, step_change, pitch_in_scale_rate and copied_share:
+        see `cvae.music.statistics`. Rolls without notes are left out; None where none is left.
     """
-    names = "scale_consistency polyphony note_repetition pitch_class_entropy step_change".split()
+    names = "scale_consistency polyphony note_repetition pitch_class_entropy".split()
+    names += ["semitone_clash_rate", "step_change"]
     result = {n: _mean([getattr(statistics, n)(roll) for roll in rolls]) for n in names}
     for end, name in enumerate(("lowest_pitch", "highest_pitch")):
         result[name] = _mean([statistics.pitch_range(roll)[end] for roll in rolls])

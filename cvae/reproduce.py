@@ -193,19 +193,24 @@ def _check_same(folder, there, wanted):
 
 
 def _scored(folder, row, seed, options, published=None):
-    """Scores of a row on both splits, with the seconds that all took; kept beside the run."""
+    """Scores of a row on both splits, kept beside the run.
+
+    With the seconds that all took: of an interrupted run since its last start, of one that is
+    scored anew those of before too.
+    """
     start = time.perf_counter()
     run, corpus = _trained(folder, row, seed)
     path = folder / SCORES
     scores = json.loads(path.read_text()) if path.exists() else []
     wanted = {"valid": options | {"iw_samples": 1, "mixture": False}, "test": options}
-    samples = {split: of_split["iw_samples"] for split, of_split in wanted.items()}
-    if {stored["split"]: stored["iw_samples"] for stored in scores} != samples:
+    asked = [(split, of["iw_samples"], of.get("mixture", False)) for split, of in wanted.items()]
+    if [_asked(stored) for stored in scores] != asked:
+        before = scores[0].get("seconds", 0) if scores else 0
         scores = [
             evaluate(run.model, corpus, split, seed, **of_split)
             for split, of_split in wanted.items()
         ]
-        seconds = round(time.perf_counter() - start)
+        seconds = before + round(time.perf_counter() - start)
         scores = [of_split | {"seconds": seconds} for of_split in scores]
         write_atomically(path, json.dumps(scores).encode())
     if published:
@@ -213,6 +218,11 @@ def _scored(folder, row, seed, options, published=None):
         for name in (SETTINGS, WEIGHTS):
             write_atomically(published / name, (folder / name).read_bytes())
     return [row | scores_of_split for scores_of_split in scores]
+
+
+def _asked(scores):
+    """Split and options that tell whether stored scores are those that are wanted."""
+    return scores["split"], scores["iw_samples"], scores.get("mixture_bound") is not None
 
 
 def sample_rows(models, quick=False):

@@ -29,6 +29,7 @@ __all__ = [
     "pitch_range",
     "polyphony",
     "scale_consistency",
+    "semitone_clash_rate",
     "step_change",
 ]
 
@@ -73,6 +74,18 @@ def note_repetition(roll: np.ndarray) -> float:
     """Share of the notes of a roll (T, 88), from its second step on, heard in the step before."""
     roll = check_roll(roll)
     return _ratio((roll[1:] & roll[:-1]).sum(), roll[1:].sum())
+
+
+def semitone_clash_rate(roll: np.ndarray) -> float:
+    """Share of the steps of a roll (T, 88) with notes that hold two pitch classes a semitone apart.
+
+    They are the sharpest dissonances: minor seconds, major sevenths, and these with octaves
+    between. Music has some: a passing note shares its step with the note that it leaves.
+    """
+    roll = check_roll(roll)
+    heard = pitch_class_counts(roll[:, None]) > 0  # (T, 12)
+    clashes = np.any(heard & np.roll(heard, 1, axis=1), axis=1)
+    return _ratio(clashes.sum(), heard.any(axis=1).sum())
 
 
 def notes_in_common(roll: np.ndarray, other: np.ndarray) -> float:

@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import music21
 import numpy as np
 import pytest
 
@@ -48,6 +49,42 @@ def test_step_change_by_hand():
     assert statistics.step_change(ROLL) == pytest.approx((1 + 2 + 1) / 3)
     assert statistics.step_change(SILENCE) == 0
     assert math.isnan(statistics.step_change(ROLL[:1]))
+
+
+def chord(*numbers):
+    """A roll of one step with these MIDI numbers."""
+    return (np.arange(88)[:, None] + 21 == numbers).any(axis=1)[None]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "clashes"),
+    [
+        ((60, 64, 67, 72), 0),
+        ((60, 61), 1),
+        ((60, 71), 1),  # a major seventh
+        ((60, 73), 1),  # a minor ninth
+        ((48, 95, 67), 1),  # with octaves between
+        ((60, 66), 0),  # a tritone is not one
+        ((59, 72, 64), 1),  # B and C: over the end of the octave
+    ],
+)
+def test_a_semitone_clash_by_hand(numbers, clashes):
+    assert statistics.semitone_clash_rate(chord(*numbers)) == clashes
+
+
+def test_semitone_clash_rate_is_a_share_of_the_steps_with_notes():
+    roll = np.concatenate([chord(60, 61), chord(60, 64), chord(), chord(65, 69)])
+    assert statistics.semitone_clash_rate(roll) == pytest.approx(1 / 3)
+    assert math.isnan(statistics.semitone_clash_rate(SILENCE))
+
+
+def test_semitone_clashes_are_those_that_music21_hears():
+    """An interval of 1 or 11 semitones, whatever the octaves, between two notes of a chord."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        numbers = rng.choice(np.arange(30, 100), size=4, replace=False)
+        vector = music21.chord.Chord(numbers.tolist()).intervalVector
+        assert statistics.semitone_clash_rate(chord(*numbers)) == (vector[0] > 0)
 
 
 def steps(*numbers):
