@@ -368,7 +368,8 @@ def summary(experiment, split="test"):
     -------
     list of dict
         For each row: model, corpus, options, training, seeds, and (mean, standard deviation) of
-        each score that `evaluate` gives, key accuracy by number of steps.
+        each score that `evaluate` gives: key accuracy by number of steps, statistics of the samples
+        by name (``samples``; ``data``: the split's own, a number each), seconds of all seeds.
     """
     grouped = {}
     for row in results(experiment):
@@ -391,6 +392,10 @@ def summary(experiment, split="test"):
                 row[name] = _spread([row[name] for row in rows])
         accuracy = [row["key_accuracy"] for row in rows]
         row["key_accuracy"] = {n: _spread([by[n] for by in accuracy]) for n in accuracy[0]}
+        names = [name for name, value in rows[0]["samples"].items() if value is not None]
+        row["samples"] = {name: _spread([of["samples"][name] for of in rows]) for name in names}
+        row["data"] = rows[0]["data"]
+        row["seconds"] = sum(of.get("seconds", 0) for of in rows)
         result.append(row)
     return result
 
