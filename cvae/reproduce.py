@@ -392,9 +392,9 @@ def summary(experiment, split="test"):
                 row[name] = _spread([row[name] for row in rows])
         accuracy = [row["key_accuracy"] for row in rows]
         row["key_accuracy"] = {n: _spread([by[n] for by in accuracy]) for n in accuracy[0]}
-        names = [name for name, value in rows[0]["samples"].items() if value is not None]
+        names = [name for name, value in rows[0].get("samples", {}).items() if value is not None]
         row["samples"] = {name: _spread([of["samples"][name] for of in rows]) for name in names}
-        row["data"] = rows[0]["data"]
+        row["data"] = rows[0].get("data", {})
         row["seconds"] = sum(of.get("seconds", 0) for of in rows)
         result.append(row)
     return result
