@@ -1,17 +1,9 @@
-"""The chorales are read from music21 once for all tests, and the original's file likewise."""
+"""The original's file, read once for all tests."""
 
 import pytest
 
 from cvae.music.corpora import load_corpus
-from cvae.music.jsb import read_chorales, read_split
 from cvae.paths import cache_folder
-
-
-@pytest.fixture(scope="session")
-def chorales():
-    """All chorales of the corpus, in the order of the split; takes about a minute."""
-    bwvs = [bwv for names in read_split().values() for bwv in names]
-    return list(read_chorales(bwvs, progress=False))
 
 
 @pytest.fixture(scope="session")

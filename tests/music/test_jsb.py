@@ -9,7 +9,7 @@ import pytest
 
 from cvae.music import jsb
 from cvae.music.corpora import SPLITS, load_corpus
-from cvae.music.jsb import Chorale, Note, build_jsb
+from cvae.music.jsb import Chorale, Note, build_jsb, read_chorales, read_split
 from cvae.music.pianoroll import roll_to_notes
 from cvae.paths import data_folder
 
@@ -17,6 +17,13 @@ TABLE = data_folder() / "corpora" / "jsb.json"
 
 # Encoded otherwise in the music21 of the original's time: data/README.md.
 OTHER_ENCODING = {"4.8", "27.6", "140.7", "328"}
+
+
+@pytest.fixture(scope="module")
+def chorales():
+    """All chorales of the corpus, in the order of the split; takes about a minute."""
+    bwvs = [bwv for names in read_split().values() for bwv in names]
+    return list(read_chorales(bwvs, progress=False))
 
 
 def test_rules():

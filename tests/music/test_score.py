@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cvae.music.jsb import read_chorales, read_split
 from cvae.music.keys import parse_key
 from cvae.music.score import MAX_STEPS, Score, longest_signature
 
@@ -53,11 +54,12 @@ def test_what_no_roll_is_made_of(music, step, message):
         music.roll(step)
 
 
-def test_the_analysis_is_music21s(chorales):
-    for chorale in chorales[::20]:
+def test_the_analysis_is_music21s():
+    """Two chorales are left out: their keys are named by hand, see `cvae.music.jsb`."""
+    bwvs = {bwv for names in read_split().values() for bwv in names} - {"8.6", "426"}
+    for chorale in read_chorales(sorted(bwvs)[::20], progress=False):
         music = score(*[(note.pitch, note.start, note.end) for note in chorale.notes])
-        if chorale.bwv not in ("8.6", "426"):  # named by hand, see cvae.music.jsb
-            assert music.analysis() == chorale.key
+        assert music.analysis() == chorale.key
 
 
 @pytest.mark.parametrize("third", [63, 64])
