@@ -57,6 +57,11 @@ ROWS = {
         "Classifying VAE+LSTM, LSTM prior, key given",
         "sample jsb-cl-vae-lstm",
     ),
+    "jsb-vae-lstm-made": ("VAE+LSTM, LSTM prior, MADE", "sample jsb-vae-lstm-made"),
+    "jsb-cl-vae-lstm-made-given": (
+        "Classifying VAE+LSTM, LSTM prior, MADE, key given",
+        "sample jsb-cl-vae-lstm-made",
+    ),
     "piano-midi-data": ("The piece itself", "corpus excerpt piano-midi"),
     "piano-midi-vae": ("VAE", "sample piano-midi-vae"),
     "piano-midi-cl-vae": ("Classifying VAE, key inferred", "sample piano-midi-cl-vae"),

@@ -41,7 +41,7 @@ class TranspositionMixture:
     """
 
     def __init__(self, model, keys=(), shifts=SHIFTS, stay=STAY):
-        self.model, self.sequential, self.stay = model, model.sequential, stay
+        self.model, self.sequential, self.stay = model, model.sequential, float(stay)
         self.shifts = tuple(shifts)
         # Moving by s brings to class k what was in the class that k moved by -s is.
         self.sources = moved_classes(keys if model.classes else (), [-s for s in self.shifts])

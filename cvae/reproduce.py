@@ -45,8 +45,8 @@ SAMPLES = 500
 SCORES = "scores.json"
 # Fewer than 64 where there is a w: its samples are taken times those of z, which would take hours.
 IW_SAMPLES = (
-    dict.fromkeys(("twins", "storn", "piano", "standard"), 16)
-    | dict.fromkeys((("made", "cl-vae-lstm"), ("tighter", "cl-vae-lstm"), "made-jsb"), 16)
+    dict.fromkeys(("twins", "storn", "ablations", "piano", "standard", "made-jsb"), 16)
+    | dict.fromkeys(("classifying", "classifying-piano"), 16)
     | {"table": 8}
     | dict.fromkeys(("key", "all-keys"), 1)
 )
@@ -145,8 +145,8 @@ def _plan(name, folder, target, quick):
     published = {folder / run: target / "models" / model for run, model in PUBLISHED.items()}
     plan = []
     for _, (path, row, seed) in _runs(name, folder, quick):
-        samples = IW_SAMPLES.get((name, row["model"]), IW_SAMPLES.get(name, 64))
-        options = QUICKLY if quick else {"iw_samples": samples, "mixture": name in MIXTURES}
+        scores = {"iw_samples": IW_SAMPLES.get(name, 64), "mixture": name in MIXTURES}
+        options = QUICKLY if quick else scores
         plan.append((_scored, path, row, seed, options, published.get(path)))
     return plan
 
