@@ -21,8 +21,8 @@ from cvae.paths import data_folder, write_atomically
 
 __all__ = ["CORPORA", "ROWS", "Shown", "build", "gallery", "show"]
 
-SAMPLE_RATE = 16000
-"""Hz, so that a page with all of them stays small."""
+SAMPLE_RATE, DPI = 16000, 80
+"""Hz, and dots per inch of a figure, so that a page with all of them stays small."""
 
 BPM = 120
 
@@ -160,8 +160,9 @@ def show(name: str):
     from cvae.plots import plot_roll
 
     row, path = gallery()[name], data_folder() / "samples" / name
-    plot_roll(read_midi(path.with_suffix(".mid"), row["step"]), row["key"], step=row["step"])
-    plt.show()
+    with plt.rc_context({"figure.dpi": DPI}):
+        plot_roll(read_midi(path.with_suffix(".mid"), row["step"]), row["key"], step=row["step"])
+        plt.show()
     title = (
         f"{row['title']}: {row['polyphony']:.1f} notes a step, "
         f"{row['pitch_in_scale_rate']:.2f} in scale"
