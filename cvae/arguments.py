@@ -114,7 +114,9 @@ def parse(arguments, functions, description):
     p = command("reproduce")
     p.add_argument("--only", help="one experiment")
     p.add_argument("--model-dir", default="runs", help="where the runs go")
-    p.add_argument("--quick", action="store_true", help="two epochs each, to see that it works")
+    p.add_argument(
+        "--quick", action="store_true", help="small models for one epoch each, to see that it works"
+    )
     p.add_argument("--jobs", type=int, default=1, help="runs side by side")
     corpus = commands.add_parser("corpus", help="build or describe a corpus")
     corpus = corpus.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)

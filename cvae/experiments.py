@@ -217,7 +217,7 @@ EXPERIMENTS["another-seed"] = [*EXPERIMENTS["corpora"], EXPERIMENTS["made"][0]]
 # Experiments whose models are also asked in all twelve transpositions.
 MIXTURES = ("tighter", "made", "classifying")
 # What `--quick` runs: every kind of model once.
-QUICK = ("book", "made-jsb")
+QUICK = ("corpora", "book", "made-jsb")
 # Rows of "twins": a plain model, and a Classifying one that differs in w alone.
 TWINS = ((0, 1), (2, 3), (4, 5), (4, 6))
 ONE_SEED = ("all-keys", "book", "made-jsb", "standard")

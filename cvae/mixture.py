@@ -15,8 +15,8 @@ STAY = 0.9
 class TranspositionMixture:
     """A model in all twelve transpositions at once, one of which is heard at each step.
 
-        p(s_1) = 1 / 12
-        p(s_t | s_t-1) = stay [s_t = s_t-1] + (1 - stay) / 12
+        p(s_1) = 1 / N
+        p(s_t | s_t-1) = stay [s_t = s_t-1] + (1 - stay) / N
         p(x_t | x_<t, s_t, w) = the model's, of all of them moved by s_t semitones
 
     A model that has heard too little music makes different mistakes in each transposition. Where a
@@ -29,20 +29,28 @@ class TranspositionMixture:
     keys : sequence of str
         The classes, K.
     shifts : sequence of int
-        In semitones. What leaves one end of the piano comes in at the other, so that no two rolls
-        become one, and probabilities still sum to 1.
+        N of them, in semitones; by default all twelve. What leaves one end of the piano comes in at
+        the other, so that no two rolls become one, and probabilities still sum to 1.
     stay : float
-        From 0 to 1. 0.9 was chosen on the validation split of `jsb-bl`.
+        From 0 to 1; of no effect where a single s is drawn. 0.9 was chosen on the validation
+        split of `jsb-bl`.
 
     Raises
     ------
     ValueError
-        If keys that the music moves to are none of the classes.
+        If `keys` are not the classes of the model, the music moves to keys that are none of them,
+        there are no shifts, or `stay` is not in [0, 1].
     """
 
     def __init__(self, model, keys=(), shifts=SHIFTS, stay=STAY):
         self.model, self.sequential, self.stay = model, model.sequential, float(stay)
         self.shifts = tuple(shifts)
+        if not 0 <= self.stay <= 1:
+            raise ValueError(f"stay: got {stay}, must be from 0 to 1")
+        if not self.shifts:
+            raise ValueError("shifts: got none, must be one at least")
+        if model.classes not in (0, len(keys)):
+            raise ValueError(f"keys: got {len(keys)}, the model has {model.classes} classes")
         # Moving by s brings to class k what was in the class that k moved by -s is.
         self.sources = moved_classes(keys if model.classes else (), [-s for s in self.shifts])
         if np.any(self.sources < 0):

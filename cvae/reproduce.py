@@ -1,4 +1,4 @@
-"""Every figure that the book quotes, by one command: `cvae reproduce`.
+"""The figures of trained models that the book quotes, by one command: `cvae reproduce`.
 
 The runs of `cvae.experiments` are trained, unless they are there already, and scored on the
 validation and on the test split. Results are written to ``data/results/EXPERIMENT.json``.
@@ -43,7 +43,7 @@ NAMES = (*EXPERIMENTS, "samples", "in-key", "key-inference", "statistics")
 SPLITS = ("valid", "test")
 SAMPLES = 500
 SCORES = "scores.json"
-# Fewer than 64 where there is a w: its samples are taken times those of z, which would take hours.
+# Fewer than 64 where that would take hours: the samples of w are taken times those of z.
 IW_SAMPLES = (
     dict.fromkeys(("twins", "storn", "ablations", "piano", "standard", "made-jsb"), 16)
     | dict.fromkeys(("classifying", "classifying-piano"), 16)
@@ -62,7 +62,7 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
     ----------
     only : str, optional
         One of `NAMES`: an experiment, what is drawn from models of one ("samples" and "in-key"),
-        or what the corpora hold ("statistics").
+        how well keys are told ("key-inference"), or what the corpora hold ("statistics").
     folder : path
         Where the runs go. A run that is there is resumed, and neither trained nor scored again if
         that was done; delete its folder to start anew.

@@ -66,8 +66,8 @@ class TrainingConfig:
         classifier learns from the bound alone.
     bound_samples : int
         Draws of each z_t in the bound that is maximised: 1 for the ELBO, more for the tighter
-        importance-weighted bound. (The bound that is reported stays the ELBO.) For a model of
-        single steps or with an LSTM prior.
+        importance-weighted bound. (On the validation split, which says which epoch is kept, it
+        stays the ELBO.) For a model of single steps or with an LSTM prior.
     kl_anneal : int
         Epochs over which the weight of KL z rises in a line from 0 to 1; 0: it is 1 at once.
     w_kl_anneal : int

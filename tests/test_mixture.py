@@ -45,8 +45,7 @@ THIRDS = tuple(RELATIVE_MAJORS[i] for i in (0, 4, 8))  # each other, moved by a 
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_MIXTURE)
-@pytest.mark.parametrize("stay", [0.0, 0.7])
-def test_probabilities_of_all_rolls_sum_to_one(kind, stay, shaken):
+def test_probabilities_of_all_rolls_sum_to_one(kind, shaken):
     """Within the error of the importance weights, which are an unbiased estimate of them."""
     own = {"w_log_var_prior": 0.5} if kind.startswith("cl-") else {}
     model = make(kind, pitches=PITCHES, latent_dim=1, hidden_dim=4, **own)
@@ -57,7 +56,7 @@ def test_probabilities_of_all_rolls_sum_to_one(kind, stay, shaken):
     rolls = np.array(list(itertools.product([0, 1], repeat=steps * PITCHES)), np.float32)
     x = np.repeat(rolls.reshape(-1, steps, PITCHES), COPIES, axis=0)
     x, x_prev = (roll if model.sequential else roll[:, 0] for roll in (x, before(x)))
-    mixture = TranspositionMixture(model, THIRDS, (-4, 0, 4), stay)
+    mixture = TranspositionMixture(model, THIRDS, (-4, 0, 4), stay=0.7)
     bounds = mixture.importance_weighted_bound(x, x_prev, np.int32([2, 1]), samples=4)
     sums = np.exp(bounds.numpy().astype(float)).reshape(len(rolls), COPIES).sum(axis=0)
     error = np.std(sums) / np.sqrt(COPIES)
@@ -74,7 +73,7 @@ class Telling:
         return given_w(x, x_prev, tf.one_hot([2, 7], 12), seed, samples, mask)
 
     def log_evidence_of_steps(self, x, x_prev, w, seed, samples, mask):
-        self.asked = [array.numpy() for array in (x, x_prev, w, mask)]
+        self.asked = [None if part is None else np.asarray(part) for part in (x, x_prev, w, mask)]
         return -tf.cast(tf.argmax(x, axis=-1), tf.float32) / 88
 
 
@@ -98,6 +97,48 @@ def test_classes_move_with_the_music():
     pitches = (np.array([[40], [86]]) + np.array(shifts)) % 88
     expected = np.log(np.mean(np.exp(-pitches / 88 * [[2], [1]]), axis=1))
     np.testing.assert_allclose(bound, expected, rtol=1e-5, atol=1e-6)
+
+
+class TellingOfRolls(Telling):
+    """And of one whose steps depend on each other: it tells of whole rolls."""
+
+    def log_evidence_of_steps(self, *asked):
+        return tf.reduce_sum(super().log_evidence_of_steps(*asked), axis=-1)
+
+
+@pytest.mark.parametrize("stay", [0.0, 0.9])
+def test_a_whole_roll_is_heard_in_one_transposition(stay):
+    x = np.zeros((2, 2, 88), np.float32)
+    x[0, :, 40], x[1, :, 86] = 1, 1
+    mixture = TranspositionMixture(TellingOfRolls(), RELATIVE_MAJORS, stay=stay)
+    bound = mixture.importance_weighted_bound(x, x, None, 1)
+    pitches = (np.array([[40], [86]]) + np.arange(-6, 6)) % 88
+    expected = np.log(np.mean(np.exp(-2 * pitches / 88), axis=1))
+    np.testing.assert_allclose(bound, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_padding_does_not_matter():
+    x = np.zeros((2, 2, 88), np.float32)
+    x[0, :, 40], x[1, :, 86] = 1, 1
+    mixture = TranspositionMixture(Telling(), RELATIVE_MAJORS)
+    mask = np.float32([[1, 0], [1, 1]])
+    bound = mixture.importance_weighted_bound(x, x, None, 1, mask)
+    alone = mixture.importance_weighted_bound(x[:, :1], x[:, :1], None, 1, mask[:, :1])
+    np.testing.assert_allclose(bound[0], alone[0], rtol=1e-6)
+    assert bound[1] < alone[1] - 0.01
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stay": 1.5}, "stay: got 1.5, must be from 0 to 1"),
+        ({"shifts": ()}, "shifts: got none, must be one at least"),
+        ({"keys": ()}, "keys: got 0, the model has 12 classes"),
+    ],
+)
+def test_what_makes_no_mixture_is_refused(options, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        TranspositionMixture(Telling(), **({"keys": RELATIVE_MAJORS} | options))
 
 
 def test_classes_that_the_music_leaves_are_refused():

@@ -37,7 +37,7 @@ class Elbo(NamedTuple):
 
     In a model of sequences each is the sum over the steps of a roll.
 
-    bound : log_likelihood - kl_z - kl_w
+    bound : log_likelihood - kl_z - kl_w, or with more samples a tighter one
     log_likelihood : log p(x | z, w, x_prev) at one sample of q, the (negative) reconstruction
     kl_z : KL(q(z | x, w) || p(z | w))
     kl_w : KL(q(w | x) || p(w)), 0 for a model without w
@@ -131,9 +131,8 @@ class LatentModel(Sampler, keras.Model):
         state : optional
             Of the memory before the first step, by default empty.
         samples : int
-            With more than 1 the bound is tighter: importance-weighted, with so many draws of each
-            z_t (`log_likelihood` and `kl_z` are still those of the first). For models whose steps
-            are independent, see `steps_independent`.
+            With more than 1 the bound is tighter: importance-weighted, with so many more draws of
+            each z_t (`log_likelihood` and `kl_z` stay those of the first).
 
         Returns
         -------
@@ -153,7 +152,7 @@ class LatentModel(Sampler, keras.Model):
         bound = log_likelihood - kl_z - kl_w
         if samples > 1:
             tighter = self._importance_weighted(x, w, context, q_z, seed_z, samples, mask)
-            bound = total(tighter, mask) - kl_w
+            bound = self._summed(tighter, mask) - kl_w
         state = self.advance(observed, z, w, context)
         return Elbo(bound, log_likelihood, kl_z, kl_w, log_key(w, key), state)
 
@@ -208,8 +207,8 @@ class LatentModel(Sampler, keras.Model):
 
     def log_evidence(self, x, x_prev, w, seed, samples, mask):
         """Estimate log p(x | w): (B,). See `log_evidence_of_steps`."""
-        log_evidence = self.log_evidence_of_steps(x, x_prev, w, seed, samples, mask)
-        return total(log_evidence, mask) if self.steps_independent else log_evidence
+        of_steps = self.log_evidence_of_steps(x, x_prev, w, seed, samples, mask)
+        return self._summed(of_steps, mask)
 
     def log_evidence_of_steps(self, x, x_prev, w, seed, samples, mask):
         """Estimate log p(x_t | x_<t, w) from so many draws of each z_t: (B, T).
@@ -236,6 +235,10 @@ class LatentModel(Sampler, keras.Model):
         nothing_yet = tf.fill(steps if self.steps_independent else steps[:1], -np.inf)
         over_z = tf.foldl(add_draw, tf.range(samples), nothing_yet)
         return over_z - tf.math.log(tf.cast(samples, tf.float32))
+
+    def _summed(self, log_evidence, mask):
+        """Of `log_evidence_of_steps`, that of the roll: (B,)."""
+        return total(log_evidence, mask) if self.steps_independent else log_evidence
 
     def _mask(self, x, mask):
         return tf.ones(tf.shape(x)[:-1]) if self.sequential and mask is None else mask

@@ -259,8 +259,6 @@ def test_importance_weighted_bound_rises_to_the_evidence(toy):
 
 def test_the_tighter_bound_lies_between_the_elbo_and_the_evidence(toy):
     """Its KL of w is in it, so without classes it is the importance-weighted bound itself."""
-    if not toy.steps_independent:
-        pytest.skip("for models whose steps are independent")
     copies = 4000
     data = repeated(toy_data(toy), copies)
     key = np.zeros(copies, np.int32)
