@@ -112,7 +112,7 @@ def parse(arguments, functions, description):
     )
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p = command("reproduce")
-    p.add_argument("--only", help="one experiment")
+    p.add_argument("--only", help="one experiment, such as twins; a wrong name lists them all")
     p.add_argument("--model-dir", default="runs", help="where the runs go")
     p.add_argument(
         "--quick", action="store_true", help="small models for one epoch each, to see that it works"

@@ -133,7 +133,7 @@ def sample(args):
     key = run.key_index(args.key) if args.key else None
     if args.then_key:
         halves = np.arange(args.t) < (args.t + 1) // 2
-        by_step = np.where(halves, key, run.key_index(args.then_key))
+        by_step = np.where(halves, key, run.key_index(args.then_key, "then_key"))
         key = np.broadcast_to(by_step, (args.n, args.t))
     if args.seed_file:
         if args.seed_key:

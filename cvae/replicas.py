@@ -1,5 +1,9 @@
 """Training on several devices at once: each has a copy of the model and a share of each batch."""
 
+import json
+import os
+import re
+
 import tensorflow as tf
 
 from cvae.models.checks import check_choice
@@ -30,15 +34,29 @@ def strategy(name="none"):
     Raises
     ------
     ValueError
-        For another name, a TF_CONFIG that is none, or workers that come too late.
+        For another name, a TF_CONFIG that names no workers, or workers that come too late.
     """
     check_choice("distribute", name, STRATEGIES)
+    if name == "workers":
+        _check_cluster(os.environ.get("TF_CONFIG", ""))
     try:
         return STRATEGIES[name]()
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"distribute: TF_CONFIG is not as it should be: {error}") from error
     except RuntimeError as error:
         raise ValueError(f"distribute: {name} comes too late: {error}") from error
+
+
+def _check_cluster(config):
+    """Raise ValueError unless TF_CONFIG names workers by host and port, and which one this is."""
+    try:
+        cluster = json.loads(config)
+        workers, task = cluster["cluster"]["worker"], cluster["task"]
+        known = task["type"] == "worker" and task["index"] in range(len(workers))
+        if known and all(re.fullmatch(r"[^:]+:\d{1,5}", worker) for worker in workers):
+            return
+    except (ValueError, KeyError, TypeError):
+        pass
+    wanted = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": N}}'
+    raise ValueError(f"distribute: workers needs TF_CONFIG={wanted}, got {config!r}")
 
 
 def share(arrays, parts, number):

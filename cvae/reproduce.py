@@ -167,10 +167,10 @@ def _trained(folder, row, seed):
     corpus = load_corpus(row["corpus"], row.get("key_classes", "relative-major"))
     options, training = row["options"] | {"seed": seed}, dataclasses.asdict(config)
     run = Run.plan(folder, row["model"], corpus, training, overwrite=True, **options)
-    resume = (folder / STATE).exists()
-    if resume:
+    if (folder / SETTINGS).exists():
         _check_same(folder, load_settings(folder), run.settings)
-    else:
+    resume = (folder / STATE).exists()
+    if not resume:
         run.start()
         (folder / SCORES).unlink(missing_ok=True)
     fit(run.model, corpus, config, folder, resume=resume, progress=False)

@@ -237,7 +237,7 @@ class Run:
                 f"corpus: {corpus.name!r} has changed since {self.folder} began; train a new run"
             )
 
-    def key_index(self, key):
+    def key_index(self, key, argument="key"):
         """Class of a key by its name; a minor key may go by its relative major.
 
         Raises
@@ -247,11 +247,13 @@ class Run:
         """
         keys, asked = self.settings["keys"], parse_key(key)
         if not self.model.classes:
-            raise ValueError(f"key: got {key!r}, the model {self.settings['model']} knows no keys")
+            raise ValueError(
+                f"{argument}: got {key!r}, the model {self.settings['model']} knows no keys"
+            )
         relative = all(parse_key(known).mode == "major" for known in keys)
         name = asked.relative_major.name if relative else asked.name
         if name not in keys:
-            raise ValueError(f"key: got {key!r}, the model knows {', '.join(keys)}")
+            raise ValueError(f"{argument}: got {key!r}, the model knows {', '.join(keys)}")
         return keys.index(name)
 
     @classmethod

@@ -455,6 +455,11 @@ class Trainer:
                     raise ConnectionError(
                         "another worker is gone; start all of them again, to resume"
                     ) from error
+                except tf.errors.ResourceExhaustedError as error:
+                    raise MemoryError(
+                        "not enough memory for batches so large: see batch_size, bound_samples, "
+                        "seq_length and the sizes of the model"
+                    ) from error
                 if self.writer:
                     log(self.writer, row)
                 bar.set_postfix_str(describe(row))

@@ -96,6 +96,29 @@ def test_shares_are_the_whole_in_equal_parts():
         assert len(parts[0][i]) == 2
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        "",
+        "no JSON",
+        "[]",
+        "{}",
+        '{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 7}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief", "index": 0}}',
+        '{"cluster": {"worker": [1]}, "task": {"type": "worker", "index": 0}}',
+    ],
+)
+def test_workers_that_no_cluster_names_are_refused(config, monkeypatch):
+    """And do not train alone, each for itself."""
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(
+        ValueError, match=r"\Adistribute: workers needs TF_CONFIG=[^\n]+, got "
+    ) as e:
+        strategy("workers")
+    assert str(e.value).endswith(repr(config))
+
+
 def test_an_unknown_strategy_is_named():
     with pytest.raises(ValueError, match=r"\Adistribute: [^\n]+none, mirrored, workers\Z"):
         strategy("widely")
