@@ -331,9 +331,11 @@ def sample_statistics(rolls, keys=None, training=None):
         pitch_class_entropy, semitone_clash_rate, step_change, pitch_in_scale_rate and copied_share:
         see `cvae.music.statistics`. Rolls without notes are left out; None where none is left.
     """
-    names = "scale_consistency polyphony note_repetition pitch_class_entropy".split()
-    names += ["semitone_clash_rate", "step_change"]
-    result = {n: _mean([getattr(statistics, n)(roll) for roll in rolls]) for n in names}
+    names = (
+        "scale_consistency polyphony note_repetition pitch_class_entropy semitone_clash_rate "
+        "step_change"
+    )
+    result = {n: _mean([getattr(statistics, n)(roll) for roll in rolls]) for n in names.split()}
     for end, name in enumerate(("lowest_pitch", "highest_pitch")):
         result[name] = _mean([statistics.pitch_range(roll)[end] for roll in rolls])
     if keys is not None:

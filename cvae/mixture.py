@@ -69,12 +69,12 @@ class TranspositionMixture:
         """Estimate log p(x | w), see `LatentModel.log_evidence`."""
         x, x_prev = (self._moved(roll) for roll in (x, x_prev))
         w = tf.concat([tf.gather(w, source, axis=1) for source in self.sources.T], axis=0)
-        masks = None if mask is None else tf.concat([mask] * len(self.shifts), axis=0)
+        masks = tf.concat([mask] * len(self.shifts), axis=0) if self.sequential else None
         of_steps = self.model.log_evidence_of_steps(x, x_prev, w, seed, samples, masks)
         of_steps = tf.stack(tf.split(of_steps, len(self.shifts)))  # (shifts, B, T) or (shifts, B)
         if of_steps.shape.rank == 2:
             return tf.reduce_logsumexp(of_steps, axis=0) - np.log(len(self.shifts))
-        return forward(of_steps if mask is None else mask * of_steps, self.stay)
+        return forward(mask * of_steps, self.stay)
 
     def _moved(self, roll):
         return tf.concat([tf.roll(roll, shift, axis=-1) for shift in self.shifts], axis=0)

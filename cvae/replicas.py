@@ -51,7 +51,7 @@ def _check_cluster(config):
         cluster = json.loads(config)
         workers, task = cluster["cluster"]["worker"], cluster["task"]
         known = task["type"] == "worker" and task["index"] in range(len(workers))
-        if known and all(re.fullmatch(r"[^:]+:\d{1,5}", worker) for worker in workers):
+        if known and all(re.fullmatch(r".+:\d{1,5}", worker) for worker in workers):
             return
     except (ValueError, KeyError, TypeError):
         pass

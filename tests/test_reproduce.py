@@ -10,7 +10,7 @@ import pytest
 import cvae.reproduce
 from cvae.experiments import CERTAINTIES, EXPERIMENTS, PUBLISHED, seeds_of
 from cvae.paths import data_folder
-from cvae.reproduce import NAMES, reproduce, results, summary
+from cvae.reproduce import NAMES, ROW, reproduce, results, summary
 from cvae.runs import model_options
 from cvae.training import TrainingConfig
 
@@ -27,8 +27,7 @@ def test_results_are_those_of_the_experiments_as_they_stand(name):
     if name not in EXPERIMENTS:
         return
     wanted = [json.dumps(row) for row in EXPERIMENTS[name]]
-    fields = ("model", "corpus", "options", "training", "key_classes")
-    got = [({f: row[f] for f in fields if f in row}, row["seed"]) for row in stored["rows"]]
+    got = [({f: row[f] for f in ROW if f in row}, row["seed"]) for row in stored["rows"]]
     got = [(json.dumps(row), seed) for row, seed in got]
     assert set(got) == {(row, seed) for row in wanted for seed in seeds_of(name)}
     for row in stored["rows"]:
@@ -134,6 +133,21 @@ def test_a_run_is_known_again_whatever_settings_came_later():
     _check_same("runs/x", older, wanted)
     with pytest.raises(ValueError, match=r"\Aruns/x: holds a run whose training is [^\n]+\Z"):
         _check_same("runs/x", older | {"training": {"epochs": 4}}, wanted)
+
+
+def test_another_run_in_the_place_is_left_as_it_is(tmp_path):
+    """One that has weights, and no state to resume from."""
+    from cvae.reproduce import _trained
+    from cvae.runs import SETTINGS, WEIGHTS
+
+    published = data_folder() / "models" / "jsb-vae"
+    for name in (SETTINGS, WEIGHTS):
+        (tmp_path / name).write_bytes((published / name).read_bytes())
+    row = EXPERIMENTS["corpora"][1]
+    with pytest.raises(ValueError, match="holds a run whose model is vae, not cl-vae; delete it"):
+        _trained(tmp_path, row, 0)
+    assert {path.name for path in tmp_path.iterdir()} == {SETTINGS, WEIGHTS}
+    assert (tmp_path / WEIGHTS).read_bytes() == (published / WEIGHTS).read_bytes()
 
 
 def test_unknown_experiment():

@@ -554,6 +554,15 @@ def test_divergence_keeps_the_best_weights_in_model_and_folder(scripted, tmp_pat
     assert all(np.all(np.isfinite(array)) for array in state.values())
 
 
+def test_want_of_memory_is_said_in_one_line(tiny_corpus, monkeypatch, eagerly):
+    def exhausted(trainer):
+        raise tf.errors.ResourceExhaustedError(None, None, "Out of memory\nof 11 TiB")
+
+    monkeypatch.setattr(Trainer, "run_epoch", exhausted)
+    with pytest.raises(MemoryError, match=r"\Anot enough memory [^\n]+bound_samples[^\n]+\Z"):
+        fit(classifying_vae(), tiny_corpus, config(epochs=1))
+
+
 def test_divergence_at_once_leaves_the_first_weights(tiny_corpus, tmp_path, eagerly):
     """A single batch in an epoch: its loss is still finite, the weights after it are useless."""
     model = classifying_vae()
