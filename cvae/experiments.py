@@ -216,8 +216,8 @@ EXPERIMENTS = {
 EXPERIMENTS["another-seed"] = EXPERIMENTS["corpora"]
 # Experiments whose models are also asked in all twelve transpositions.
 MIXTURES = ("tighter", "made", "classifying")
-# What `--quick` runs: every kind of model once.
-QUICK = ("corpora", "book", "made-jsb")
+# Experiments, and how many of their rows, with every kind of model once: what `--quick` runs.
+QUICK = {"corpora": 2, "book": 3, "made-jsb": 2}
 # Rows of "twins": a plain model, and a Classifying one that differs in w alone.
 TWINS = ((0, 1), (2, 3), (4, 5), (4, 6))
 # Where they are not the three.

@@ -17,6 +17,7 @@ from scipy.stats import bootstrap
 
 import cvae
 from cvae.evaluation import SEED_STEPS, STEPS, continuations, evaluate, pieces, sample_statistics
+from cvae.examples import SONG
 from cvae.experiments import (
     CERTAINTIES,
     EXPERIMENTS,
@@ -39,7 +40,8 @@ from cvae.training import TrainingConfig, fit
 
 __all__ = ["NAMES", "reproduce", "results", "summary"]
 
-NAMES = (*EXPERIMENTS, "samples", "in-key", "key-inference", "statistics")
+MEASURED = ("samples", "in-key", "key-inference", "statistics")
+NAMES = (*EXPERIMENTS, *MEASURED)
 SPLITS = ("valid", "test")
 SAMPLES = 500
 SCORES = "scores.json"
@@ -68,8 +70,8 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
         Where the runs go. A run that is there is resumed, and neither trained nor scored again if
         that was done; delete its folder to start anew.
     quick : bool
-        One epoch of each kind of model, made small, or of each row of `only`: to see that it
-        works. Results and weights go to `folder`.
+        One epoch of each kind of model, made small, or of those of `only`, scored on the
+        validation split alone: to see that it works. Results and weights go to `folder`.
     jobs : int
         Runs side by side, each in a process of its own. They share a GPU if there is one.
 
@@ -93,21 +95,28 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
     names = [only] if only else QUICK if quick else NAMES
     plans = {name: _plan(name, folder, target, quick) for name in names}
     written = []
-    # A fresh process for each run: what TensorFlow has compiled stays in memory to the end.
+    # A fresh process for each long run: what TensorFlow has compiled stays in memory to the end.
     pool = ProcessPoolExecutor(
-        jobs, get_context("spawn"), initializer=import_tensorflow, max_tasks_per_child=1
+        jobs,
+        get_context("spawn"),
+        initializer=import_tensorflow,
+        max_tasks_per_child=None if quick else 1,
     )
     try:
         costs = {name: _seconds(name, plan) for name, plan in plans.items()}
         with progress_bar(total=sum(map(sum, costs.values())), bar_format=BAR) as bar:
-            for name, plan in plans.items():
-                bar.set_description_str(name)
-                tasks = [pool.submit(*step) for step in plan]
-                for task, cost in zip(tasks, costs[name], strict=True):
-                    task.add_done_callback(lambda _, cost=cost: bar.update(cost))
-                parts = [task.result() for task in tasks]
-                rows = _in_key_rows(parts) if name == "in-key" else sum(parts, [])
-                written.append(_write(target / "results" / f"{name}.json", rows))
+            # What is measured on trained models waits for all of them.
+            for stage in (EXPERIMENTS, MEASURED):
+                tasks = {}
+                for name in (name for name in names if name in stage):
+                    tasks[name] = [pool.submit(*step) for step in plans[name]]
+                    for task, cost in zip(tasks[name], costs[name], strict=True):
+                        task.add_done_callback(lambda _, cost=cost: bar.update(cost))
+                for name, of_name in tasks.items():
+                    bar.set_description_str(name)
+                    parts = [task.result() for task in of_name]
+                    rows = _in_key_rows(parts) if name == "in-key" else sum(parts, [])
+                    written.append(_write(target / "results" / f"{name}.json", rows))
     except BrokenProcessPool:
         raise MemoryError(
             "a run was killed, perhaps for want of memory; start again to go on, with fewer --jobs"
@@ -147,16 +156,21 @@ def _plan(name, folder, target, quick):
     plan = []
     for _, (path, row, seed) in _runs(name, folder, quick):
         scores = {"iw_samples": IW_SAMPLES.get(name, 64), "mixture": name in MIXTURES}
-        options = QUICKLY if quick else scores
-        plan.append((_scored, path, row, seed, options, published.get(path)))
+        wanted = {"valid": scores | {"iw_samples": 1, "mixture": False}, "test": scores}
+        if quick:
+            wanted = {"valid": QUICKLY}
+        plan.append((_scored, path, row, seed, wanted, published.get(path)))
     return plan
 
 
 def _runs(name, folder, quick):
     """((number of the row, seed), (folder, row, seed)) of each run of an experiment."""
-    for i, row in enumerate(EXPERIMENTS[name]):
+    rows = EXPERIMENTS[name]
+    for i, row in enumerate(rows[: QUICK.get(name)] if quick else rows):
         if quick:
             training = row["training"] | {"epochs": 1, "kl_anneal": 0}
+            if training.get("seq_length") == SONG:  # each length is compiled for itself
+                training |= {"seq_length": 16, "batch_size": 200}
             row = row | {"training": training, "options": row["options"] | {"hidden_dim": 16}}
         for seed in seeds_of(name, quick):
             yield (i, seed), (folder / f"{name}-{i}-{seed}", row, seed)
@@ -193,8 +207,8 @@ def _check_same(folder, there, wanted):
             )
 
 
-def _scored(folder, row, seed, options, published=None):
-    """Scores of a row on both splits, kept beside the run.
+def _scored(folder, row, seed, wanted, published=None):
+    """Scores of a row, kept beside the run: ``wanted`` has the options for each split.
 
     With the seconds that all took: of an interrupted run since its last start, of one that is
     scored anew those of before too.
@@ -203,7 +217,6 @@ def _scored(folder, row, seed, options, published=None):
     run, corpus = _trained(folder, row, seed)
     path = folder / SCORES
     scores = json.loads(path.read_text()) if path.exists() else []
-    wanted = {"valid": options | {"iw_samples": 1, "mixture": False}, "test": options}
     asked = [(split, of["iw_samples"], of["mixture"]) for split, of in wanted.items()]
     if [_asked(stored) for stored in scores] != asked:
         before = scores[0].get("seconds", 0) if scores else 0
