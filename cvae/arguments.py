@@ -173,7 +173,7 @@ def _add_train(p):
     settings.pop("classes")
     meaning = {}
     for documented in (*MODELS.values(), TrainingConfig):
-        meaning |= _parameters(documented)
+        meaning = _parameters(documented) | meaning
     for name, default in settings.items():
         how = {"type": type(default), "metavar": type(default).__name__.upper()}
         if isinstance(default, bool):
@@ -209,7 +209,11 @@ def _parameters(documented):
         if line.startswith("    "):
             meaning |= {n: f"{meaning.get(n, '')} {line.strip()}".strip() for n in names}
         else:
-            names = [name.strip() for name in line.partition(" : ")[0].split(",")]
+            listed, _, kind = line.partition(" : ")
+            names = [name.strip() for name in listed.split(",")]
+            if kind.startswith("{"):
+                choices = kind.strip("{}").replace('"', "")
+                meaning |= dict.fromkeys(names, f"one of {choices}:")
     return meaning
 
 

@@ -130,10 +130,10 @@ def sample(args):
     files = _files(Path(args.name).name, args)
     if args.then_key and not args.key:
         raise ValueError(f"--then-key: got {args.then_key!r}, needs --key for the first half")
-    key = run.key_index(args.key) if args.key else None
+    key = run.key_index(args.key, "--key") if args.key else None
     if args.then_key:
         halves = np.arange(args.t) < (args.t + 1) // 2
-        by_step = np.where(halves, key, run.key_index(args.then_key, "then_key"))
+        by_step = np.where(halves, key, run.key_index(args.then_key, "--then-key"))
         key = np.broadcast_to(by_step, (args.n, args.t))
     if args.seed_file:
         if args.seed_key:
@@ -181,7 +181,7 @@ def _songs(corpus, args):
     """Songs of a split, drawn by the seed."""
     songs = corpus.split(args.split)
     if args.seed_key:
-        asked = parse_key(args.seed_key)
+        asked = parse_key(args.seed_key, "--seed-key")
         wanted = asked.name if asked.name in corpus.keys else asked.relative_major.name
         songs = [song for song in songs if song.key == wanted]
         if not songs:

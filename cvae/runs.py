@@ -245,11 +245,11 @@ class Run:
         ValueError
             If the model does not know the key.
         """
-        keys, asked = self.settings["keys"], parse_key(key)
         if not self.model.classes:
             raise ValueError(
                 f"{argument}: got {key!r}, the model {self.settings['model']} knows no keys"
             )
+        keys, asked = self.settings["keys"], parse_key(key, argument)
         relative = all(parse_key(known).mode == "major" for known in keys)
         name = asked.relative_major.name if relative else asked.name
         if name not in keys:

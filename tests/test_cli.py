@@ -353,6 +353,8 @@ BAD = {
     "sample run1 --key C --seed-steps 2 --certainty 2 --sample-dir e": "certainty",
     "sample run1 --seed-steps 2 --temperature 0 --sample-dir e": "temperature",
     "sample run1 --seed-steps 2 --then-key C --sample-dir e": "then-key",
+    "sample run1 --seed-steps 2 --key C --then-key H --sample-dir e": "--then-key: 'H'",
+    "sample jsb-vae --certainty 1 --sample-dir e": "certainty: got 1.0, the model 'vae' has no",
     "sample run1 --seed-steps 2 --seed-key G --sample-dir e": "G",
     "sample run1 --seed-key C --seed-file seed.mid": "--seed-file",
     "sample run1 --seed-steps 2 --w-from median --sample-dir e": "median",

@@ -85,6 +85,10 @@ class Sampler:
         check_seed(seed)
         if w is not None and (key is not None or certainty is not None):
             raise ValueError("w: excludes a key and a certainty, got also one of them")
+        if certainty is not None and not self.classes:
+            raise ValueError(
+                f"certainty: got {certainty!r}, the model {self.name!r} has no classes"
+            )
         certainty = self.certainty if certainty is None else certainty
         if not isinstance(certainty, Real) or not 0 <= certainty <= 1:
             raise ValueError(f"certainty: got {certainty!r}, must be from 0 to 1")

@@ -27,7 +27,7 @@ class VAE(LatentModel):
     hidden_dim : int
         H, units of the hidden layer of the encoder and of the decoder.
     output : {"bernoulli", "made"}
-        p(x | z, x_prev): independent notes, as above, or each given the notes below it, by `MADE`.
+        p(x | z, x_prev): independent notes, or each given the notes below it, by `MADE`.
     use_x_prev : bool
         The decoder also sees the step before.
     predict_next : bool

@@ -56,7 +56,7 @@ class VAELSTM(LatentModel):
     prior : {"standard", "lstm"}
         p(z_t).
     output : {"bernoulli", "made"}
-        p(x_t | z_t, past): independent notes, as above, or each given the notes below it, by
+        p(x_t | z_t, past): independent notes, or each given the notes below it, by
         `MADE`.
     use_x_prev : bool
         The decoder also sees the past: x_t-1, or with an LSTM prior h_t.

@@ -82,7 +82,7 @@ CIRCLE_OF_FIFTHS = tuple(Key(7 * fifth % 12, "major").name for fifth in range(12
 """The 12 major keys, each a fifth above the one before: C, G, D, ..."""
 
 
-def parse_key(text: str) -> Key:
+def parse_key(text: str, argument: str = "key") -> Key:
     """Read the name of a key.
 
     Parameters
@@ -91,6 +91,8 @@ def parse_key(text: str) -> Key:
         A letter, its accidental (``#``, ``♯`` or sharp; ``-``, ``b``, ``♭`` or flat) and the mode:
         ``"E- major"``, ``"E flat major"``, ``"c minor"``, ``"Cm"``. Without a mode, a capital
         letter is major and a small one minor: ``"E-"``, ``"e-"``. Any enharmonic spelling will do.
+    argument : str
+        What an error calls it.
 
     Returns
     -------
@@ -105,7 +107,7 @@ def parse_key(text: str) -> Key:
     match = _KEY_PATTERN.fullmatch(spelt)
     if match is None:
         raise ValueError(
-            f"key: {text!r:.60} is not a key; write it as 'E- major', 'c minor' or 'F#m'"
+            f"{argument}: {text!r:.60} is not a key; write it as 'E- major', 'c minor' or 'F#m'"
         )
     letter, accidental, mode = match.groups()
     shift = len(accidental or "") * (1 if accidental and accidental[0] in "#♯" else -1)
