@@ -65,9 +65,9 @@ class TrainingConfig:
         Weight of the log-probability of the true key, times K - 1 as in the original. 0: the
         classifier learns from the bound alone.
     bound_samples : int
-        Draws of each z_t in the bound that is maximised: 1 for the ELBO, more for the tighter
-        importance-weighted bound. (On the validation split, which says which epoch is kept, it
-        stays the ELBO.) For a model of single steps or with an LSTM prior.
+        Draws of each z_t in the bound that is maximised, and that on the validation split says
+        which epoch is kept: 1 for the ELBO, more for the tighter importance-weighted bound. For a
+        model of single steps or with an LSTM prior.
     kl_anneal : int
         Epochs over which the weight of KL z rises in a line from 0 to 1; 0: it is 1 at once.
     w_kl_anneal : int
@@ -335,7 +335,7 @@ class Trainer:
     def run_epoch(self):
         """Train for an epoch, score it, write it down; a row of the history."""
         bound, loss = self.train_epoch()
-        valid = score(self.model, self.valid, self.config.seed)
+        valid = score(self.model, self.valid, self.config.seed, samples=self.config.bound_samples)
         # The last update of the epoch shows in the validation bound only.
         if not np.isfinite([loss, valid["bound"]]).all():
             set_weights(self.model.variables, self.best_weights, "best weights")

@@ -19,9 +19,9 @@ from cvae.evaluation import (
     sample_statistics,
     score,
 )
-from cvae.examples import examples, frames
+from cvae.examples import SONG, examples, frames, gather
 from cvae.mixture import TranspositionMixture
-from cvae.models import VAE, ClassifyingVAE, ClassifyingVAELSTM
+from cvae.models import VAE, VAELSTM, ClassifyingVAE, ClassifyingVAELSTM
 from cvae.music.corpora import Corpus, Song, load_corpus
 from cvae.music.keys import PROFILES
 from cvae.music.pianoroll import notes_to_roll, windows
@@ -108,6 +108,21 @@ def test_the_seed_decides_the_score(linear, tiny_corpus, eagerly):
     data = examples(tiny_corpus, "valid")
     first, same, other = (score(linear[0], data, seed=seed) for seed in (0, 0, 1))
     assert first == same and first["bound"] != other["bound"]
+
+
+def test_score_by_the_tighter_bound(shaken, tiny_corpus, eagerly):
+    """Its gain over the ELBO is the model's own, and of the ELBO's parts nothing changes."""
+    model, data = shaken(VAELSTM(prior="lstm", hidden_dim=4)), examples(tiny_corpus, "valid", SONG)
+    elbo, tighter = (score(model, data, seed=2, samples=samples) for samples in (1, 8))
+    assert elbo["bound"] == elbo["kl_z"] + elbo["kl_w"] + elbo["reconstruction"]
+    parts = ("reconstruction", "kl_z", "kl_w")
+    assert [elbo[name] for name in parts] == [tighter[name] for name in parts]
+    count = len(data.key)
+    batch = gather(data, np.arange(count), int(data.length.max()), sequential=True)
+    x, x_prev = (tf.cast(array, tf.float32) for array in (batch.x, batch.x_prev))
+    terms = model.elbo(x, x_prev, batch.key, np.int32([2, 0]), batch.mask, samples=8)
+    expected = -np.sum(terms.bound) / data.length.sum()
+    assert tighter["bound"] == pytest.approx(expected, rel=1e-5) and expected < elbo["bound"]
 
 
 def test_models_are_not_mixed_up(trained, tiny_corpus):

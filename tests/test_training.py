@@ -321,7 +321,14 @@ def test_loss_of_sequences_is_a_mean_over_their_steps(length, tiny_corpus, eager
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("make", [VAE, lambda **sizes: VAELSTM(prior="lstm", **sizes)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        VAE,
+        lambda **sizes: VAELSTM(prior="lstm", **sizes),
+        lambda **sizes: ClassifyingVAELSTM(prior="lstm", classes=3, **sizes),
+    ],
+)
 def test_the_tighter_bound_is_trained_as_one_program(make, tiny_corpus):
     losses = []
     for samples in (1, 8):
@@ -330,6 +337,14 @@ def test_the_tighter_bound_is_trained_as_one_program(make, tiny_corpus):
         losses.append([trainer.train_epoch()[1] for _ in range(20)])
     assert losses[0][-1] < losses[0][0] and losses[1][-1] < losses[1][0]
     assert np.mean(losses[1]) < np.mean(losses[0])
+
+
+def test_the_epoch_is_kept_by_the_bound_that_is_trained(tiny_corpus, eagerly):
+    model = VAE(hidden_dim=4)
+    history = fit(model, tiny_corpus, config(epochs=3, bound_samples=5, seed=1))
+    valid = examples(tiny_corpus, "valid")
+    kept = score(model, valid, seed=1, samples=5)["bound"]
+    assert kept == min(history["valid_bound"]) != score(model, valid, seed=1)["bound"]
 
 
 def test_class_weight_changes_nothing_in_a_model_without_classes(tiny_corpus, eagerly):
@@ -494,7 +509,7 @@ def scripted(tiny_corpus, monkeypatch):
                 variable.assign(tf.fill(variable.shape, trainer.epoch + 1.0))
             return 1.0, losses[trainer.epoch]
 
-        def scripted_score(model, data, seed):
+        def scripted_score(model, data, seed, samples):
             epoch = int(model.trainable_variables[0].numpy().flat[0]) - 1
             names = ("bound", "reconstruction", "kl_z", "kl_w", "key_accuracy")
             return dict.fromkeys(names, valid_bounds[epoch])

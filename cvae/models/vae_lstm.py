@@ -175,5 +175,5 @@ class VAELSTM(LatentModel):
 
 def beside(w, *parts):
     """Join w (B, K), the same at each step, to arrays (B, T, ...): (B, T, K + ...)."""
-    steps = tf.shape(parts[0])[1]
-    return tf.concat([tf.repeat(w[:, None], steps, axis=1), *parts], axis=-1)
+    at_each_step = w[:, None] + tf.zeros_like(parts[0][..., :1])
+    return tf.concat([at_each_step, *parts], axis=-1)
