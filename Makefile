@@ -7,7 +7,7 @@ JOBS ?= 2# files that are tested side by side
 READY := .venv/.ready
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help venv test book lab execute samples bench lint lock clean
+.PHONY: help venv test book links lab execute samples bench lint lock address clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +44,9 @@ book: $(READY) ## the book from the committed notebooks, in _build/html/index.ht
 	$(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going
 	$(BIN)/python book/check_pages.py _build/html
 
+links: $(READY) ## whether the pages that the book links to are there (exceptions: _config.yml)
+	$(BIN)/jupyter-book build . --builder linkcheck --quiet --path-output _build/links
+
 lab: $(READY) ## JupyterLab on the book
 	$(BIN)/jupyter lab --notebook-dir=book
 
@@ -64,6 +67,9 @@ lock: $(READY) ## requirements.txt from pyproject.toml (UPGRADE=--upgrade for th
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --all-extras --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE) \
 	  pyproject.toml --output-file requirements.txt
+
+address: ## the repository's address into _config.yml (URL=https://github.com/OWNER/NAME)
+	@$(lastword $(PYTHON)) book/address.py "$$URL"
 
 clean: ## remove builds and caches (not .venv)
 	rm -rf _build dist .pytest_cache .ruff_cache .hypothesis
