@@ -5,7 +5,7 @@ import re
 
 import nbformat
 import pytest
-from execute import BOOK, listed
+from execute import listed
 
 NOTEBOOKS = {page.name: page for page in listed() if page.suffix == ".ipynb"}
 CHAPTERS = {int(name[:2]): name for name in NOTEBOOKS if re.match(r"\d\d_", name)}
