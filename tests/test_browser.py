@@ -295,6 +295,16 @@ def test_nothing_failed_or_came_from_elsewhere(visit):
     assert visit.errors == []
 
 
+def test_each_hand_out_is_printed_on_one_sheet(browser, address):
+    page = browser.new_page(viewport=DESK)
+    page.goto(address + "book/teaching_handouts.html")
+    page.evaluate(SETTLED)
+    sheets = page.locator("#hand-outs > section").count()
+    printed = page.pdf(format="A4", margin=dict.fromkeys(("top", "right", "bottom", "left"), "1cm"))
+    page.close()
+    assert len(re.findall(rb"/Type ?/Page\b", printed)) == sheets == 6
+
+
 def test_count(capsys):
     with capsys.disabled():
         print("\nbrowser: " + ", ".join(f"{count} {what}" for what, count in counted.items()))
