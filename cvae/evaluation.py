@@ -13,6 +13,7 @@ from cvae.models.checks import check_seed, check_sizes
 from cvae.music import statistics
 from cvae.music.keys import PROFILES, profile_scores
 from cvae.music.pianoroll import PITCHES, windows
+from cvae.progress import progress_bar
 
 __all__ = [
     "continuations",
@@ -90,7 +91,7 @@ def _terms(model, data, index, longest, seed, samples):
     return tf.stack([elbo.log_likelihood, elbo.kl_z, elbo.kl_w, gain, right])
 
 
-def importance_weighted_score(model, data, seed, samples):
+def importance_weighted_score(model, data, seed, samples, progress=False):
     """Importance-weighted bound, see `LatentModel.importance_weighted_bound`.
 
     Parameters
@@ -98,6 +99,8 @@ def importance_weighted_score(model, data, seed, samples):
     model : LatentModel or TranspositionMixture
     data : Examples
     seed, samples : int
+    progress : bool, optional
+        Show a bar; None: to people only.
 
     Returns
     -------
@@ -106,7 +109,8 @@ def importance_weighted_score(model, data, seed, samples):
         includes that of the drawn samples); None for a single song.
     """
     terms = np.empty(len(data.key))
-    for i, (index, count, longest) in enumerate(chunks(data.length, CHUNK)):
+    bar = progress_bar(chunks(data.length, CHUNK), progress, desc="weighted bound", leave=False)
+    for i, (index, count, longest) in enumerate(bar):
         chunk_seed = np.array([seed, i], np.int32)
         bounds = _importance_weighted(model, data, index, longest, chunk_seed, samples)
         terms[index[:count]] = bounds[:count]
@@ -128,7 +132,15 @@ def _importance_weighted(model, data, index, longest, seed, samples):
 
 
 def evaluate(
-    model, corpus, split="test", seed=0, draws=10, iw_samples=64, samples=500, mixture=False
+    model,
+    corpus,
+    split="test",
+    seed=0,
+    draws=10,
+    iw_samples=64,
+    samples=500,
+    mixture=False,
+    progress=None,
 ):
     """All scores of a model on a split.
 
@@ -146,6 +158,8 @@ def evaluate(
         Continuations whose statistics are taken, see `continuations`.
     mixture : bool
         Also take the importance-weighted bound of a `TranspositionMixture`: twelve times the work.
+    progress : bool, optional
+        Show bars (by default: to people only).
 
     Returns
     -------
@@ -171,16 +185,16 @@ def evaluate(
     check_match(model, corpus)
     in_all_keys = TranspositionMixture(model, corpus.keys) if mixture else None
     data = examples(corpus, split, SONG if model.sequential else 1)
-    iw_bound, iw_bound_se = importance_weighted_score(model, data, seed, iw_samples)
+    iw_bound, iw_bound_se = importance_weighted_score(model, data, seed, iw_samples, progress)
     mixture_bound = mixture_bound_se = None
     if mixture:
         mixture_bound, mixture_bound_se = importance_weighted_score(
-            in_all_keys, data, seed, iw_samples
+            in_all_keys, data, seed, iw_samples, progress
         )
     window_bound = None
     if model.sequential:
         cut = examples(corpus, split, ORIGINAL_WINDOW)
-        window_bound = _mean_score(model, cut, seed, draws)["bound"]
+        window_bound = _mean_score(model, cut, seed, draws, progress)["bound"]
     training = [song.roll for song in corpus.train]
     real, keys = pieces(corpus, split)
     rolls, asked, _ = continuations(model, corpus, split, samples, seed)
@@ -188,7 +202,7 @@ def evaluate(
         "corpus": corpus.name,
         "split": split,
         "seed": seed,
-        **_mean_score(model, data, seed, draws),
+        **_mean_score(model, data, seed, draws, progress),
         "window_bound": window_bound,
         "iw_bound": iw_bound,
         "iw_samples": iw_samples,
@@ -204,8 +218,9 @@ def evaluate(
     }
 
 
-def _mean_score(model, data, seed, draws):
-    rows = [score(model, data, seed, draw) for draw in range(draws)]
+def _mean_score(model, data, seed, draws, progress):
+    bar = progress_bar(range(draws), progress, desc="bound", leave=False)
+    rows = [score(model, data, seed, draw) for draw in bar]
     names = ("bound", "reconstruction", "kl_z", "kl_w")
     return {name: float(np.mean([row[name] for row in rows])) for name in names}
 

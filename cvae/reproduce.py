@@ -221,7 +221,7 @@ def _scored(folder, row, seed, wanted, published=None):
     if [_asked(stored) for stored in scores] != asked:
         before = scores[0].get("seconds", 0) if scores else 0
         scores = [
-            evaluate(run.model, corpus, split, seed, **of_split)
+            evaluate(run.model, corpus, split, seed, **of_split, progress=False)
             for split, of_split in wanted.items()
         ]
         seconds = before + round(time.perf_counter() - start)
