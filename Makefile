@@ -4,6 +4,11 @@
 PYTHON ?= python3.13 python3.12 python3.11 python3# candidates, the first that fits is taken
 BIN := .venv/bin
 JOBS ?= 2# files that are tested side by side
+SOLUTIONS ?= yes
+ifeq ($(filter yes no,$(SOLUTIONS)),)
+  $(error SOLUTIONS=$(SOLUTIONS): say yes or no)
+endif
+SOURCE := $(if $(filter no,$(SOLUTIONS)),_build/without_solutions,.)# what the book is built from
 READY := .venv/.ready
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
@@ -39,9 +44,12 @@ test execute samples bench: export TF_CPP_MIN_LOG_LEVEL := 3
 test: $(READY) ## unit tests, the pages in a browser, then every notebook against its stored outputs
 	$(BIN)/python -m pytest --nbval -n $(JOBS) --dist loadfile --quiet -rs --durations=20
 
-book: $(READY) ## the book from the committed notebooks, in _build/html/index.html
+book: $(READY) ## the book from the committed notebooks, in _build/html/index.html (SOLUTIONS=no leaves them out)
 	rm -rf _build
-	$(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going
+ifeq ($(SOLUTIONS),no)
+	$(BIN)/python book/without_solutions.py $(SOURCE)
+endif
+	$(BIN)/jupyter-book build $(SOURCE) --path-output . --warningiserror --nitpick --keep-going
 	$(BIN)/python book/check_pages.py _build/html
 
 links: $(READY) ## whether the pages that the book links to are there (exceptions: _config.yml)

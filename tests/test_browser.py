@@ -113,6 +113,7 @@ def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("book")
     makefile = (BOOK.parent / "Makefile").read_text(encoding="utf-8")
     command = re.search(r"jupyter-book (build .*)", makefile).group(1).split()
+    command[1] = "."  # $(SOURCE), which is another folder for the book without solutions
     program = Path(sys.executable).with_name("jupyter-book")
     run = subprocess.run(
         [program, *command, "--path-output", folder],
