@@ -6,7 +6,6 @@ late, since they take much of the page away.
 
 import functools
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,10 +17,9 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from execute import BOOK, listed
+from pdf import CHROMIUM
 from playwright.sync_api import sync_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 if CHROMIUM is None:
     pytest.skip("needs Chromium (Debian: apt install chromium)", allow_module_level=True)
 
