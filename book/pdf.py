@@ -26,10 +26,10 @@ STYLE = """
   body { display: block; }
   article.joined { break-before: page; }
   article.joined pre { white-space: pre-wrap; overflow-wrap: anywhere; overflow: visible; }
-  article.joined .headerlink, article.joined .copybtn, article.joined summary { display: none; }
+  article.joined :is(.headerlink, .copybtn, summary) { display: none !important; }
   article.joined * { max-height: none !important; }
   article.joined :is(h1, h2, h3, h4) { break-after: avoid; }
-  article.joined figcaption, article.joined .caption-text { color: inherit !important; }
+  article.joined figcaption, article.joined .caption-text { color: inherit; font-weight: normal; }
   article.joined img { break-inside: avoid; max-width: 100%; }
   article.joined table { font-size: 0.85em; }
   article.joined .pst-scrollable-table-container, article.joined .output { overflow: visible; }
