@@ -44,7 +44,7 @@ test execute samples bench: export TF_CPP_MIN_LOG_LEVEL := 3
 test: $(READY) ## unit tests, the pages in a browser, then every notebook against its stored outputs
 	$(BIN)/python -m pytest --nbval -n $(JOBS) --dist loadfile --quiet -rs --durations=20
 
-book: $(READY) ## the book from the committed notebooks, in _build/html/index.html (SOLUTIONS=no leaves them out)
+book: $(READY) ## the book from the committed notebooks, in _build/html/index.html (SOLUTIONS=no: without solutions)
 	rm -rf _build
 ifeq ($(SOLUTIONS),no)
 	$(BIN)/python book/without_solutions.py $(SOURCE)
