@@ -4,10 +4,15 @@
 PYTHON ?= python3.13 python3.12 python3.11 python3# candidates, the first that fits is taken
 BIN := .venv/bin
 JOBS ?= 2# files that are tested side by side
+SOLUTIONS ?= yes
+ifeq ($(filter yes no,$(SOLUTIONS)),)
+  $(error SOLUTIONS=$(SOLUTIONS): say yes or no)
+endif
+SOURCE := $(if $(filter no,$(SOLUTIONS)),_build/without_solutions,.)# what the book is built from
 READY := .venv/.ready
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help venv test book links lab execute samples bench lint lock address clean
+.PHONY: help venv test book pdf links lab execute samples bench lint lock address clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,10 +44,16 @@ test execute samples bench: export TF_CPP_MIN_LOG_LEVEL := 3
 test: $(READY) ## unit tests, the pages in a browser, then every notebook against its stored outputs
 	$(BIN)/python -m pytest --nbval -n $(JOBS) --dist loadfile --quiet -rs --durations=20
 
-book: $(READY) ## the book from the committed notebooks, in _build/html/index.html
+book: $(READY) ## the book from the committed notebooks, in _build/html/index.html (SOLUTIONS=no: without solutions)
 	rm -rf _build
-	$(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going
+ifeq ($(SOLUTIONS),no)
+	$(BIN)/python book/without_solutions.py $(SOURCE)
+endif
+	$(BIN)/jupyter-book build $(SOURCE) --path-output . --warningiserror --nitpick --keep-going
 	$(BIN)/python book/check_pages.py _build/html
+
+pdf: book ## the same as one PDF, in _build/book.pdf, links and all (needs Chromium)
+	$(BIN)/python book/pdf.py _build/html _build/book.pdf
 
 links: $(READY) ## whether the pages that the book links to are there (exceptions: _config.yml)
 	$(BIN)/jupyter-book build . --builder linkcheck --quiet --path-output _build/links

@@ -22,7 +22,7 @@ from execute import (
 
 PAGES = listed()
 NOTEBOOKS = [page for page in PAGES if page.suffix == ".ipynb"]
-CHAPTERS = [page for page in NOTEBOOKS if re.match(r"\d\d_", page.name)]
+CHAPTERS = [page for page in NOTEBOOKS if re.match(r"\d\d_|training_on_gpu", page.name)]
 
 NOT_COMPARED = "nbval-ignore-output"
 MOST_NOT_COMPARED = 0.15
@@ -230,7 +230,7 @@ def test_chapter_opens_with_front_matter(path):
 
 
 @notebook_test(CHAPTERS)
-def test_chapter_has_three_exercises_with_folded_solutions(path):
+def test_chapter_has_exercises_at_three_levels_with_folded_solutions(path):
     directives = DIRECTIVE.findall(markdown(read(path)))
     exercises = [
         re.search(r"^:label: *(\S+)", body, re.MULTILINE).group(1)
@@ -240,7 +240,12 @@ def test_chapter_has_three_exercises_with_folded_solutions(path):
     solved = [
         label.strip() for name, label, _ in directives if name in ("solution", "solution-start")
     ]
-    assert len(exercises) >= 3
+    levels = [
+        re.search(r"\((warm-up|practice|challenge)\)$", title).group(1)
+        for name, title, _ in directives
+        if name.startswith("exercise")
+    ]
+    assert set(levels) == {"warm-up", "practice", "challenge"}
     assert sorted(exercises) == sorted(solved)
     assert all(
         re.search(r"^:class: *dropdown", body, re.MULTILINE)

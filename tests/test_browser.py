@@ -6,7 +6,6 @@ late, since they take much of the page away.
 
 import functools
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,10 +17,9 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from execute import BOOK, listed
+from pdf import CHROMIUM
 from playwright.sync_api import sync_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 if CHROMIUM is None:
     pytest.skip("needs Chromium (Debian: apt install chromium)", allow_module_level=True)
 
@@ -113,6 +111,7 @@ def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("book")
     makefile = (BOOK.parent / "Makefile").read_text(encoding="utf-8")
     command = re.search(r"jupyter-book (build .*)", makefile).group(1).split()
+    command[1] = "."  # $(SOURCE), which is another folder for the book without solutions
     program = Path(sys.executable).with_name("jupyter-book")
     run = subprocess.run(
         [program, *command, "--path-output", folder],
