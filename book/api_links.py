@@ -101,9 +101,10 @@ def link_cells(app, page, template, context, doctree):
     """Link names in the code cells of a page: those that the page imports, once a cell."""
     if doctree is None:
         return
-    blocks = doctree.findall(nodes.literal_block)
-    code = [block.astext() for block in blocks if block.get("language") in PYTHON]
-    imported = imports("\n".join(code))
+    imported = {}
+    for block in doctree.findall(nodes.literal_block):
+        if block.get("language") in PYTHON:
+            imported |= imports(block.astext())
     entries, objects = entries_of(app.env), app.env.get_domain("py").objects
 
     def linked_cell(cell):
@@ -112,15 +113,18 @@ def link_cells(app, page, template, context, doctree):
         def linked(path):
             words = path[0].split(DOT)
             first, *rest = (re.sub("<.*?>", "", word) for word in words)
+            if first not in imported:
+                return path[0]
             for count in range(len(words), 0, -1):  # the longest beginning that has an entry
-                full = entry_of(".".join([imported.get(first, ""), *rest[: count - 1]]), entries)
+                full = entry_of(".".join([imported[first], *rest[: count - 1]]), entries)
                 if full:
                     break
             if not full or full in seen:
                 return path[0]
             seen.add(full)
             to = app.builder.get_relative_uri(page, objects[full].docname)
-            link = f'<a href="{to}#{objects[full].node_id}">{DOT.join(words[:count])}</a>'
+            to += f"#{objects[full].node_id}"
+            link = f'<a class="reference internal" href="{to}">{DOT.join(words[:count])}</a>'
             return DOT.join([link, *words[count:]])
 
         return PATH.sub(linked, cell[0])
@@ -129,11 +133,15 @@ def link_cells(app, page, template, context, doctree):
 
 
 def imports(code: str) -> dict[str, str]:
-    """Names that notebook cells import from the package, with their full names."""
+    """Names that a notebook cell imports from the package, with their full names."""
     lines = (line for line in code.splitlines() if not re.match(r"\s*[%!]", line))
+    try:
+        tree = ast.parse("\n".join(lines))
+    except SyntaxError:  # a piece of code, shown in the text
+        return {}
     return {
         alias.asname or alias.name: f"{node.module}.{alias.name}"
-        for node in ast.walk(ast.parse("\n".join(lines)))
+        for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "cvae"
         for alias in node.names
     }

@@ -66,11 +66,13 @@ SETTLED = """async () => {
 THIN_OUT = """() => {
   const seen = new Set();
   const surplus = [...document.querySelectorAll("pre span")].filter(word => {
-    const boxes = [".cell_input, .cell_output", ".admonition"].map(box => word.closest(box));
+    const kinds = [".cell_input, .cell_output", ".admonition", "a"];
+    const boxes = kinds.map(box => word.closest(box));
     const look = [word, word.closest("pre").parentElement, ...boxes].map(box => box?.className);
     return seen.size === seen.add(look.join()).size;
   });
   for (const part of [...surplus, ...document.querySelectorAll("mjx-math")]) part.remove();
+  for (const link of document.querySelectorAll("pre a:empty")) link.remove();
 }"""
 BROKEN_PICTURES = """() => Promise.all([...document.images].map(
   image => image.decode().then(() => [], () => [image.src.slice(0, 80)])
@@ -334,9 +336,9 @@ def test_reference_has_every_public_name(address):
         wanted |= {f"{module}.{name}" for name in public}
     for path in PAGES:
         if path.suffix == ".ipynb":
-            cells = nbformat.read(path, as_version=4).cells
-            code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-            wanted |= set(imports(code).values()) - modules
+            for cell in nbformat.read(path, as_version=4).cells:
+                if cell.cell_type == "code":
+                    wanted |= set(imports(cell.source).values()) - modules
     assert len(wanted) > 100
     missing = {
         full
@@ -357,7 +359,7 @@ def test_names_lead_to_the_reference(browser, address):
     for place in ("p > a:has(code)", ".cell_input pre a"):
         page.goto(address + "book/02_variational_autoencoders.html")
         page.locator(f'article {place}[href^="reference_"]').first.click()
-        page.locator("dt:target").wait_for(timeout=5000)
+        page.locator(":target").wait_for(state="attached", timeout=5000)
     page.close()
 
 
