@@ -38,8 +38,8 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 # The notebooks' references are made on the CPU; a GPU's figures differ in their last digits.
-test execute samples bench: export CUDA_VISIBLE_DEVICES := -1
-test execute samples bench: export TF_CPP_MIN_LOG_LEVEL := 3
+test book links execute samples bench: export CUDA_VISIBLE_DEVICES := -1
+test book links execute samples bench: export TF_CPP_MIN_LOG_LEVEL := 3
 
 test: $(READY) ## unit tests, the pages in a browser, then every notebook against its stored outputs
 	$(BIN)/python -m pytest --nbval -n $(JOBS) --dist loadfile --quiet -rs --durations=20

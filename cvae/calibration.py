@@ -13,9 +13,14 @@ SHARPEST = 10.0
 class Answers(NamedTuple):
     """What a method says of N windows.
 
-    scores : float (N, K), probabilities, or a profile's correlations
-    key : int (N,), the true class
-    song : int (N,), number of the song in its split
+    Attributes
+    ----------
+    scores : float (N, K)
+        Probabilities, or a profile's correlations.
+    key : int (N,)
+        The true class.
+    song : int (N,)
+        Number of the song in its split.
     """
 
     scores: np.ndarray
@@ -87,9 +92,13 @@ def fit_sharpness(given):
 class Reliability(NamedTuple):
     """How often answers of like confidence are right; of bins without answers NaN.
 
-    confidence, accuracy : float (bins,), means over the answers in each bin
+    Attributes
+    ----------
+    confidence, accuracy : float (bins,)
+        Means over the answers in each bin.
     count : int (bins,)
-    error : float, the expected calibration error: mean of |accuracy - confidence| over the answers
+    error : float
+        The expected calibration error: mean of ``|accuracy - confidence|`` over the answers.
     """
 
     confidence: np.ndarray

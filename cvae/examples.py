@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from cvae.music.pianoroll import PITCHES, windows
 
-__all__ = ["Batch", "Examples", "examples", "frames"]
+__all__ = ["Batch", "Examples", "examples", "frames", "gather"]
 
 SONG = "song"
 
@@ -18,9 +18,14 @@ SONG = "song"
 class Examples(NamedTuple):
     """N stretches of the songs of a split.
 
-    steps : bool (R, P), the songs one after the other, with a silent step before each
-    start, length : int32 (N,), row of the first step of each example, and its number of steps
-    key, song : int32 (N,), class of each example, and the number of its song
+    Attributes
+    ----------
+    steps : bool (R, P)
+        The songs one after the other, with a silent step before each.
+    start, length : int32 (N,)
+        Row of the first step of each example, and its number of steps.
+    key, song : int32 (N,)
+        Class of each example, and the number of its song.
     """
 
     steps: np.ndarray
@@ -33,9 +38,13 @@ class Examples(NamedTuple):
 class Batch(NamedTuple):
     """What a model takes.
 
-    x, x_prev : (B, P), or in a model of sequences (B, T, P): steps, and the step before each
+    Attributes
+    ----------
+    x, x_prev : array (B, P), or (B, T, P) in a model of sequences
+        Steps, and the step before each.
     key : int32 (B,)
-    mask : float32 (B, T), 1 for a step and 0 for padding; None for a model of single steps
+    mask : float32 (B, T)
+        1 for a step and 0 for padding; None for a model of single steps.
     """
 
     x: np.ndarray

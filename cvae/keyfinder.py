@@ -12,11 +12,19 @@ from cvae.music.files import read_score
 from cvae.music.keys import modulation_probabilities
 from cvae.runs import load_run
 
-__all__ = ["FoundKey", "find_key"]
+__all__ = ["STAY", "WINDOW", "WINDOW_SHARPNESS", "FoundKey", "find_key"]
 
 # Of the default model: what agrees best with the chorales' human analyses, and the sharpness fitted
 # to whole songs of the validation split (data/results/key-inference.json).
-WINDOW, STAY, WINDOW_SHARPNESS = 3, 0.9, 4
+WINDOW = 3
+"""Steps of the window about each step, by which `find_key` tells the key of a bar."""
+
+STAY = 0.9
+"""Probability that the key stays from a step to the next, see `modulation_probabilities`."""
+
+WINDOW_SHARPNESS = 4
+"""Power that windows are sharpened by, see `cvae.calibration.sharpened`."""
+
 SHARPNESS = 3.22
 RUNNERS_UP = 3
 
@@ -24,13 +32,19 @@ RUNNERS_UP = 3
 class FoundKey(NamedTuple):
     """Key of a piece.
 
+    Attributes
+    ----------
     key : str
-    probability : float, 0 to 1; of the default model calibrated, see `cvae.calibration.sharpened`
-    runners_up : list of (str, float), the next keys and their probabilities
-    w, w_interval : float and two floats, mean and 90 % credible interval of the key's w
-    bars : list of (str, float), key of each bar and its probability by the hidden Markov model
-        (whose calibration is not known); bars are counted from the beginning of the file, an upbeat
-        as part of the first, and have the length of the time signature that holds longest
+    probability : float
+        From 0 to 1; of the default model calibrated, see `cvae.calibration.sharpened`.
+    runners_up : list of (str, float)
+        The next keys and their probabilities.
+    w, w_interval : float and two floats
+        Mean and 90 % credible interval of the key's w.
+    bars : list of (str, float)
+        Key of each bar and its probability by the hidden Markov model (whose calibration is not
+        known). Bars are counted from the beginning of the file, an upbeat as part of the first, and
+        have the length of the time signature that holds longest.
     """
 
     key: str

@@ -6,7 +6,7 @@ import tensorflow_probability as tfp
 
 from cvae.transposition import moved_classes
 
-__all__ = ["TranspositionMixture"]
+__all__ = ["TranspositionMixture", "forward"]
 
 SHIFTS = range(-6, 6)
 STAY = 0.9
@@ -14,6 +14,8 @@ STAY = 0.9
 
 class TranspositionMixture:
     """A model in all twelve transpositions at once, one of which is heard at each step.
+
+    ::
 
         p(s_1) = 1 / N
         p(s_t | s_t-1) = stay [s_t = s_t-1] + (1 - stay) / N

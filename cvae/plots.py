@@ -46,6 +46,8 @@ COLOURS = {
     "black": "#000000",
     "yellow": "#F0E442",
 }
+"""The colours of Okabe and Ito, by their names."""
+
 CYCLE = [name for name in COLOURS if name != "yellow"]  # pale on white
 MARKERS = "osD^vP*X"
 WIDTH = 7.0  # inches: the width of the book's text

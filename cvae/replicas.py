@@ -15,6 +15,7 @@ STRATEGIES = {
     "mirrored": tf.distribute.MirroredStrategy,
     "workers": tf.distribute.MultiWorkerMirroredStrategy,
 }
+"""What makes each, see `strategy`."""
 
 
 def strategy(name="none"):

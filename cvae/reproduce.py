@@ -42,6 +42,8 @@ __all__ = ["NAMES", "reproduce", "results", "summary"]
 
 MEASURED = ("samples", "in-key", "key-inference", "statistics")
 NAMES = (*EXPERIMENTS, *MEASURED)
+"""What can be reproduced by itself."""
+
 SPLITS = ("valid", "test")
 SAMPLES = 500
 SCORES = "scores.json"

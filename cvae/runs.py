@@ -1,5 +1,7 @@
 """Runs on disk: a folder with the settings that rebuild a model, its weights, and how far it got.
 
+::
+
     settings.json   model family and options, corpus, class names, training settings, version
     weights.npz     the best weights so far
     state.npz       all that an interrupted training needs to go on as if nothing had happened

@@ -46,7 +46,7 @@ def plot_staff(music, key="C major", start=0, stop=16, ax=None, title=None):
 
     Parameters
     ----------
-    music : array (T, 88) or music21 Score
+    music : array (T, 88) or music21.stream.Score
         A roll is written in quarter notes, from the middle C up on the treble staff. Of a score the
         upper half of the parts stands on the treble staff, the stems of every other part down.
     key : str

@@ -32,7 +32,7 @@ from cvae.runs import (
 )
 from cvae.transposition import Transposition
 
-__all__ = ["TrainingConfig", "TrainingDiverged", "fit", "retrained"]
+__all__ = ["Trainer", "TrainingConfig", "TrainingDiverged", "fit", "retrained"]
 
 
 @dataclass(frozen=True)
@@ -293,6 +293,7 @@ class Trainer:
 
     @property
     def annealing(self):
+        """Epochs until the weights of both KL terms are 1."""
         return max(self.config.kl_anneal, self.config.w_kl_anneal)
 
     @property
@@ -303,6 +304,7 @@ class Trainer:
 
     @property
     def out_of_patience(self):
+        """Whether the best epoch is too long ago."""
         patience, best = self.config.patience, self.best_epoch
         return bool(patience) and best is not None and self.epoch - best > patience
 
@@ -408,6 +410,7 @@ class Trainer:
         return sums, elbo.state if self.config.carry_state else state
 
     def save_state(self):
+        """Write all that `load_state` needs, and the best weights, to the folder."""
         state = {f"now/{name}": array for name, array in weights_of(self.variables).items()}
         state |= {f"best/{name}": array for name, array in self.best_weights.items()}
         state |= {f"history/{name}": np.array(column) for name, column in self.history.items()}

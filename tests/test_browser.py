@@ -5,20 +5,29 @@ late, since they take much of the page away.
 """
 
 import functools
+import importlib
+import pkgutil
+import posixpath
 import re
 import subprocess
 import sys
 import threading
-from collections import Counter
+import urllib.request
+from collections import Counter, defaultdict
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from pathlib import Path
 
 import nbformat
 import pytest
+from api_links import imports
 from axe_playwright_python.sync_playwright import Axe
 from execute import BOOK, listed
 from pdf import CHROMIUM
 from playwright.sync_api import sync_playwright
+from sphinx.util.inventory import InventoryFile
+
+import cvae
 
 if CHROMIUM is None:
     pytest.skip("needs Chromium (Debian: apt install chromium)", allow_module_level=True)
@@ -30,6 +39,11 @@ FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+# Modules that only the package itself imports: the reference leaves them out.
+INSIDE = {
+    *("cvae.arguments", "cvae.cli", "cvae.experiments", "cvae.progress", "cvae.quiet"),
+    *("cvae.music.downloads", "cvae.music.musicxml", "cvae.music.pickles", "cvae.music.soundfont"),
+}
 counted = Counter({"pages": 0, "players": 0, "external requests": 0, "serious axe findings": 0})
 
 UNDRAWN = """() => [...document.querySelectorAll(
@@ -50,11 +64,13 @@ SETTLED = """async () => {
 THIN_OUT = """() => {
   const seen = new Set();
   const surplus = [...document.querySelectorAll("pre span")].filter(word => {
-    const boxes = [".cell_input, .cell_output", ".admonition"].map(box => word.closest(box));
+    const kinds = [".cell_input, .cell_output", ".admonition", "a"];
+    const boxes = kinds.map(box => word.closest(box));
     const look = [word, word.closest("pre").parentElement, ...boxes].map(box => box?.className);
     return seen.size === seen.add(look.join()).size;
   });
   for (const part of [...surplus, ...document.querySelectorAll("mjx-math")]) part.remove();
+  for (const link of document.querySelectorAll("pre a:empty")) link.remove();
 }"""
 BROKEN_PICTURES = """() => Promise.all([...document.images].map(
   image => image.decode().then(() => [], () => [image.src.slice(0, 80)])
@@ -302,6 +318,48 @@ def test_each_hand_out_is_printed_on_one_sheet(browser, address):
     printed = page.pdf(format="A4", margin=dict.fromkeys(("top", "right", "bottom", "left"), "1cm"))
     page.close()
     assert len(re.findall(rb"/Type ?/Page\b", printed)) == sheets == 6
+
+
+def test_reference_has_every_public_name(address):
+    """Of all modules but those that only the package itself imports; and all that notebooks do."""
+    with urllib.request.urlopen(address + "objects.inv") as stream:
+        inventory = InventoryFile.load(stream, "", posixpath.join)
+    there = defaultdict(list)
+    for full in chain.from_iterable(inventory[kind] for kind in inventory if kind[:3] == "py:"):
+        there[last_part(full)].append(pkgutil.resolve_name(full))
+    modules = {module.name for module in pkgutil.walk_packages(cvae.__path__, "cvae.")}
+    assert modules >= INSIDE
+    wanted = set()
+    for module in modules - INSIDE:
+        public = getattr(importlib.import_module(module), "__all__", [])
+        wanted |= {f"{module}.{name}" for name in public}
+    for path in PAGES:
+        if path.suffix == ".ipynb":
+            for cell in nbformat.read(path, as_version=4).cells:
+                if cell.cell_type == "code":
+                    wanted |= set(imports(cell.source).values()) - modules
+    assert len(wanted) > 100
+    missing = {
+        full
+        for full in wanted
+        if not any(found is pkgutil.resolve_name(full) for found in there[last_part(full)])
+    }
+    assert missing == set()
+    assert [name for name in there if name.startswith("_")] == []
+
+
+def last_part(full):
+    return full.rpartition(".")[2]
+
+
+def test_names_lead_to_the_reference(browser, address):
+    """From the text and from a code cell of a chapter, to an entry that is there."""
+    page = browser.new_page(viewport=DESK)
+    for place in ("p > a:has(code)", ".cell_input pre a"):
+        page.goto(address + "book/02_variational_autoencoders.html")
+        page.locator(f'article {place}[href^="reference_"]').first.click()
+        page.locator(":target").wait_for(state="attached", timeout=5000)
+    page.close()
 
 
 def test_count(capsys):

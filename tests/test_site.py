@@ -176,7 +176,7 @@ def test_a_book_with_an_address_has_its_buttons(tmp_path):
     )
     book = tmp_path / "book"
     book.mkdir()
-    for name in ("_static", "vendor_root", "references.bib"):
+    for name in ("_static", "vendor_root", "references.bib", "api_links.py"):
         (book / name).symlink_to(ROOT / "book" / name)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A page")])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}

@@ -27,6 +27,7 @@ MODELS = {
     "vae-lstm": VAELSTM,
     "cl-vae-lstm": ClassifyingVAELSTM,
 }
+"""The families by the names that settings and the command line have for them."""
 
 # Scores and samplers are compiled for each model and each length, on purpose and once only.
 tf.get_logger().addFilter(lambda record: "tf.function retracing" not in record.getMessage())

@@ -8,11 +8,15 @@ import tensorflow_probability as tfp
 from cvae.models.distributions import independent_bernoulli
 from cvae.models.networks import Perceptron, dense, seeds
 
+__all__ = ["MADE", "AutoregressiveBernoulli", "notes"]
+
 tfd = tfp.distributions
 
 
 class MADE(keras.layers.Layer):
     """A perceptron whose log-odds of each note also depend on the notes below it.
+
+    ::
 
         logits_i(x, c) = perceptron(c)_i + sum_j V_ij relu(sum_i' U_ji' x_i' + (A c + b)_j)
 
@@ -81,6 +85,8 @@ class MADE(keras.layers.Layer):
 
 class AutoregressiveBernoulli(tfd.Distribution):
     """A coin for each note, whose log-odds depend on the notes below it. Event (P,).
+
+    ::
 
         p(x | c) = prod_i Bernoulli(x_i; logits_i(x_0 ... x_i-1, c) / temperature)
 

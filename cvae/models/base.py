@@ -1,12 +1,12 @@
 """What all models share: the evidence lower bound and its importance-weighted form, key inference.
 
 A model is a joint density over a piano roll x, a latent z for each step and a class latent w (the
-key), one for the whole roll,
+key), one for the whole roll::
 
     p(x, z, w) = p(w) prod_t p(z_t | past, w) p(x_t | z_t, past, w),
     q(w, z | x) = q(w | x) prod_t q(z_t | x_t, past, w),
 
-and supplies these conditionals as TFP distributions:
+and supplies these conditionals as TFP distributions::
 
     prior_w(), prior_z(w, context), likelihood(z, w, context),
     posterior_w(x, mask), posterior_z(x, w, context).
@@ -29,6 +29,8 @@ from cvae.models.checks import check_roll, check_sizes
 from cvae.models.distributions import nothing
 from cvae.models.sampler import Sampler
 
+__all__ = ["Elbo", "KeyPosterior", "LatentModel", "log_key"]
+
 tfd = tfp.distributions
 
 
@@ -37,13 +39,21 @@ class Elbo(NamedTuple):
 
     In a model of sequences each is the sum over the steps of a roll.
 
-    bound : log_likelihood - kl_z - kl_w, or with more samples a tighter one
-    log_likelihood : log p(x | z, w, x_prev) at one sample of q, the (negative) reconstruction
-    kl_z : KL(q(z | x, w) || p(z | w))
-    kl_w : KL(q(w | x) || p(w)), 0 for a model without w
-    log_key : log of the w of the true class at the same sample. Not part of the bound: training
-        may reward it, with a class weight.
-    state : of the memory after the last step (not a term), see `LatentModel.context`.
+    Attributes
+    ----------
+    bound
+        log_likelihood - kl_z - kl_w, or with more samples a tighter one.
+    log_likelihood
+        ``log p(x | z, w, x_prev)`` at one sample of q, the (negative) reconstruction.
+    kl_z
+        ``KL(q(z | x, w) || p(z | w))``
+    kl_w
+        ``KL(q(w | x) || p(w))``, 0 for a model without w.
+    log_key
+        Log of the w of the true class at the same sample. Not part of the bound: training may
+        reward it, with a class weight.
+    state
+        Of the memory after the last step (not a term), see `LatentModel.context`.
     """
 
     bound: tf.Tensor
@@ -59,10 +69,16 @@ class KeyPosterior(NamedTuple):
 
     The probability of a class is the mean of its w: p(class | x) = E[w] under q(w | x).
 
-    whole : (K,), class probabilities of the whole roll
-    steps : (T, K), of each of its steps, see `infer_key`
-    interval : (2, K), the 90 % credible interval of each w of the whole roll
-    leading : (K,), probability that each w of the whole roll is the largest
+    Attributes
+    ----------
+    whole : array (K,)
+        Class probabilities of the whole roll.
+    steps : array (T, K)
+        Of each of its steps, see `LatentModel.infer_key`.
+    interval : array (2, K)
+        The 90 % credible interval of each w of the whole roll.
+    leading : array (K,)
+        Probability that each w of the whole roll is the largest.
     """
 
     whole: np.ndarray
@@ -158,6 +174,8 @@ class LatentModel(Sampler, keras.Model):
 
     def importance_weighted_bound(self, x, x_prev, seed, samples=64, mask=None, given_w=None):
         """Importance-weighted lower bound on log p(x).
+
+        ::
 
             log 1/S sum_w p(w) / q(w | x) prod_t 1/S sum_z p(x_t | z, w) p(z | w) / q(z | x_t, w)
 

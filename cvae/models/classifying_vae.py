@@ -52,6 +52,8 @@ class Classifying(LatentModel):
 class ClassifyingVAE(Classifying, VAE):
     """Classifying variational autoencoder of single steps.
 
+    ::
+
         p(w) = LogisticNormal(0, v I)
         p(z) = Normal(0, I)
         p(x | z, w, x_prev) = prod_i Bernoulli(x_i; decoder(w, z, x_prev)_i)

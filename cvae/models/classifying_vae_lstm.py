@@ -11,6 +11,8 @@ from cvae.models.vae_lstm import VAELSTM
 class ClassifyingVAELSTM(Classifying, VAELSTM):
     """Classifying variational autoencoder of sequences.
 
+    ::
+
         p(w) = LogisticNormal(0, v I)
         q(w | x) = LogisticNormal(classifier(mean_t features(x_t)))
 

@@ -14,8 +14,12 @@ __all__ = ["Smoothed", "smooth"]
 class Smoothed(NamedTuple):
     """Class of each of T steps, given all of them.
 
-    marginals : (T, K), probabilities of the classes in each step
-    path : int (T,), the most probable sequence of classes
+    Attributes
+    ----------
+    marginals : array (T, K)
+        Probabilities of the classes in each step.
+    path : int (T,)
+        The most probable sequence of classes.
     """
 
     marginals: np.ndarray

@@ -12,6 +12,8 @@ from cvae.models.networks import Perceptron
 class VAE(LatentModel):
     """Variational autoencoder with one normal latent z for each step x.
 
+    ::
+
         p(z) = Normal(0, I)
         p(x | z, x_prev) = prod_i Bernoulli(x_i; decoder(z, x_prev)_i)
         q(z | x) = Normal(encoder(x))

@@ -28,14 +28,14 @@ class VAELSTM(LatentModel):
     """Variational autoencoder of sequences, with one normal latent z_t for each step x_t.
 
     With a standard-normal prior it is the paper's, a STORN: two LSTMs, one that encodes and one
-    that decodes.
+    that decodes::
 
         p(z_t) = Normal(0, I)
         p(x_t | z_<=t, x_<t) = prod_i Bernoulli(x_ti; d_ti), d_t = LSTM of z_1, x_0 ... z_t, x_t-1
         q(z_t | x_<=t) = Normal(e_t), e_t = LSTM of x_1 ... x_t
 
     With an LSTM prior there is one LSTM, h_t = LSTM of x_1 ... x_t-1, and all else is the VAE of a
-    single step, which hears what h_t expects.
+    single step, which hears what h_t expects::
 
         p(z_t | x_<t) = Normal(prior(h_t))
         p(x_t | z_t, x_<t) = prod_i Bernoulli(x_ti; decoder(z_t, h_t)_i)

@@ -46,6 +46,7 @@ CORPORA = (
     *("piano-midi", "piano-midi-c", "piano-midi-bl"),
     "jsb+piano-midi",
 )
+"""Names that `load_corpus` knows."""
 
 _FROM_MIDI = ("piano-midi", "piano-midi-c")
 _IN_C = ("jsb-c", "jsb-bl", "piano-midi-c", "piano-midi-bl")

@@ -25,6 +25,7 @@ __all__ = [
     "KEYS_FROM",
     "SUFFIXES",
     "Reading",
+    "hash_split",
     "read_folder",
     "read_score",
     "read_song",
@@ -36,6 +37,7 @@ SUFFIXES = (*MIDI_SUFFIXES, ".musicxml", ".xml", ".mxl")
 """Names of files of music end so, in small letters or capitals."""
 
 KEYS_FROM = ("signature", "analysis")
+"""Where the key of a song comes from, see `Reading`."""
 
 SHARES = (0.6, 0.2, 0.2)
 """Of train, valid and test in one's own music: those of the chorales."""

@@ -28,6 +28,7 @@ from cvae.progress import progress_bar
 __all__ = ["RULES", "Chorale", "build_jsb", "read_chorales", "read_split", "write_table"]
 
 RULES = ("held", "original")
+"""What happens to held notes, see above."""
 
 # BWV numbers as music21 writes them, where the name of the score's file is not just the number.
 _FILES = {"18.5-l": "18.5-lz", "112.5": "112.5-sc", "190.7": "190.7-inst"}

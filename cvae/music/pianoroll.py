@@ -22,8 +22,14 @@ __all__ = [
     "windows",
 ]
 
-LOWEST, HIGHEST = 21, 108
+LOWEST = 21
+"""MIDI number of the piano's lowest A."""
+
+HIGHEST = 108
+"""MIDI number of its highest C."""
+
 PITCHES = HIGHEST - LOWEST + 1
+"""P: 88."""
 
 
 def notes_to_roll(steps: Sequence[Sequence[int]]) -> np.ndarray:

@@ -10,7 +10,10 @@ from cvae.music.keys import MAJOR_MINOR, parse_key
 __all__ = ["KEY_CLASSES", "SPLITS", "Corpus", "Song", "key_class", "make_corpus"]
 
 SPLITS = ("train", "valid", "test")
+"""Names of the splits."""
+
 KEY_CLASSES = ("relative-major", "major-minor", "all-keys")
+"""What a model may tell apart: relative majors, the keys that occur, or each of the 24 keys."""
 
 
 @dataclass(frozen=True, eq=False)
