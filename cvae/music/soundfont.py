@@ -23,10 +23,15 @@ from typing import NamedTuple
 import numpy as np
 import pretty_midi
 
-__all__ = ["RELEASE_SECONDS", "SoundFont", "general_midi"]
+from cvae.paths import check_file
+
+__all__ = ["MAX_BYTES", "RELEASE_SECONDS", "SoundFont", "general_midi"]
 
 RELEASE_SECONDS = 1.0
 """How long a note sounds on after its key is released, fading, at the most."""
+
+MAX_BYTES = 2**30
+"""Largest SoundFont that is read."""
 
 # The records of the chunks that list presets, instruments and recordings (sections 7.2 to 7.10).
 _ZONE = [("generator", "<u2"), ("modulator", "<u2")]
@@ -80,12 +85,17 @@ class SoundFont:
     """
 
     def __init__(self, path: str | Path) -> None:
-        chunks = _read_chunks(Path(path).read_bytes())
+        path = Path(path)
+        check_file(path, MAX_BYTES)
+        chunks = _read_chunks(path.read_bytes())
         if missing := [name for name in _RECORDS if name not in chunks]:
             raise ValueError(f"{path}: not a SoundFont (.sf2), it lacks {', '.join(missing)}")
-        self._tables = {
-            name: np.frombuffer(chunks[name], dtype=record) for name, record in _RECORDS.items()
-        }
+        try:
+            self._tables = {
+                name: np.frombuffer(chunks[name], dtype=record) for name, record in _RECORDS.items()
+            }
+        except ValueError as error:  # half a record at the end
+            raise ValueError(f"{path}: not a SoundFont (.sf2): {error}") from None
         self._zones: dict[int, list[dict[int, int]]] = {}
 
     def note(
@@ -127,7 +137,10 @@ class SoundFont:
     def zones(self, program: int) -> list[dict[int, int]]:
         """List the zones of a General MIDI instrument, each as generators, kind -> amount."""
         if program not in self._zones:
-            self._zones[program] = list(self._read_zones(program))
+            try:
+                self._zones[program] = list(self._read_zones(program))
+            except IndexError:
+                raise ValueError(f"program: {program} of the SoundFont is damaged") from None
         return self._zones[program]
 
     def recording(self, zone: dict[int, int]) -> Recording:
