@@ -96,7 +96,27 @@ class SoundFont:
             }
         except ValueError as error:  # half a record at the end
             raise ValueError(f"{path}: not a SoundFont (.sf2): {error}") from None
+        if not self._is_whole():
+            raise ValueError(f"{path}: a damaged SoundFont, its tables point beyond their ends")
         self._zones: dict[int, list[dict[int, int]]] = {}
+
+    def _is_whole(self) -> bool:
+        """Whether each table points into the next, in order, and nowhere else."""
+        tables = self._tables
+        recordings = tables["shdr"][:-1]  # the last record of each table only marks its end
+        whole = np.all(recordings["start"] <= recordings["end"])
+        whole &= recordings["end"].max(initial=0) < len(tables["smpl"])
+        levels = (("p", "phdr", _INSTRUMENT, "inst"), ("i", "inst", _RECORDING, "shdr"))
+        for level, heads, link, below in levels:
+            generators = tables[f"{level}gen"]
+            links = generators["amount"][generators["kind"] == link]
+            whole &= np.all((links >= 0) & (links < len(tables[below]) - 1))
+            for indices, most in (
+                (tables[heads]["zone"], len(tables[f"{level}bag"]) - 1),
+                (tables[f"{level}bag"]["generator"], len(generators)),
+            ):
+                whole &= np.all(indices[:-1] <= indices[1:]) and indices.max(initial=0) <= most
+        return bool(whole)
 
     def note(
         self, pitch: int, seconds: float, velocity: int, program: int, sample_rate: int
@@ -137,10 +157,7 @@ class SoundFont:
     def zones(self, program: int) -> list[dict[int, int]]:
         """List the zones of a General MIDI instrument, each as generators, kind -> amount."""
         if program not in self._zones:
-            try:
-                self._zones[program] = list(self._read_zones(program))
-            except IndexError:
-                raise ValueError(f"program: {program} of the SoundFont is damaged") from None
+            self._zones[program] = list(self._read_zones(program))
         return self._zones[program]
 
     def recording(self, zone: dict[int, int]) -> Recording:
