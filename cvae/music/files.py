@@ -69,7 +69,7 @@ class Reading:
 
     def __post_init__(self):
         check_step(self.step)
-        if not isinstance(self.pedal, bool):
+        if self.pedal not in (True, False):
             raise ValueError(f"pedal: got {self.pedal!r}, must be true or false")
         if self.key_from not in KEYS_FROM:
             raise ValueError(
