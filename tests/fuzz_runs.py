@@ -14,7 +14,6 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from conftest import make_tiny_corpus
 from fuzz import mutated
 
 from cvae import reproduce
@@ -31,8 +30,8 @@ ARRAYS = (np.nan, np.inf, 1e300, True, 7, "x", b"x", 1j)
 class Readers:
     """A small run in a folder, and what reads each of its files."""
 
-    def __init__(self, folder):
-        corpus, self.folder = make_tiny_corpus(), folder
+    def __init__(self, folder, corpus):
+        self.folder = folder
         config = TrainingConfig(epochs=2, batch_size=4)
         run = Run.plan(folder, "cl-vae", corpus, vars(config), hidden_dim=4, hidden_class_dim=4)
         self.model = run.start().model
@@ -124,9 +123,9 @@ def spoilt_arrays(content, rng):
     return data.getvalue()
 
 
-def fuzz(cases, seed, folder):
+def fuzz(cases, seed, folder, corpus):
     """Counts by kind of file of what was read and refused, and the longest time in seconds."""
-    rng, readers = np.random.default_rng(seed), Readers(folder / "run")
+    rng, readers = np.random.default_rng(seed), Readers(folder / "run", corpus)
     counts, longest = collections.Counter(), 0.0
     for name, share in KINDS.items():
         path = readers.folder / name
@@ -146,9 +145,11 @@ def fuzz(cases, seed, folder):
 
 def main(cases=4000, seed=0):
     """Print the counts."""
+    from conftest import make_tiny_corpus  # under pytest there are several of that name
+
     with tempfile.TemporaryDirectory() as folder:
         reproduce.data_folder = lambda: Path(folder) / "run"
-        print(json.dumps(fuzz(int(cases), int(seed), Path(folder)), indent=1))
+        print(json.dumps(fuzz(int(cases), int(seed), Path(folder), make_tiny_corpus()), indent=1))
 
 
 if __name__ == "__main__":

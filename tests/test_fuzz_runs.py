@@ -5,9 +5,9 @@ from fuzz_runs import KINDS, fuzz
 from cvae import reproduce
 
 
-def test_spoilt_files_are_read_or_refused_in_one_line(tmp_path, capsys, monkeypatch):
+def test_spoilt_files_are_read_or_refused_in_one_line(tmp_path, tiny_corpus, capsys, monkeypatch):
     monkeypatch.setattr(reproduce, "data_folder", lambda: tmp_path / "run")
-    counts = fuzz(400, 0, tmp_path)
+    counts = fuzz(400, 0, tmp_path, tiny_corpus)
     with capsys.disabled():
         print(f"\n{counts}")
     assert counts["cases"] == 400
