@@ -18,6 +18,7 @@ from cvae.music import note_repetition, pitch_in_scale_rate, polyphony, scale_co
 from cvae.music.audio import Player, render, write
 from cvae.music.midi import read_midi
 from cvae.paths import data_folder, write_atomically
+from cvae.stored import read_json
 
 __all__ = ["CORPORA", "ROWS", "Shown", "build", "gallery", "show"]
 
@@ -139,7 +140,7 @@ def build() -> None:
 
 def gallery() -> dict[str, dict]:
     """What `build` has stored of each row."""
-    return json.loads((data_folder() / "samples" / "gallery.json").read_text("utf-8"))
+    return read_json(data_folder() / "samples" / "gallery.json")
 
 
 def show(name: str):

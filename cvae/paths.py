@@ -42,8 +42,7 @@ def cache_folder() -> Path:
         ``$CVAE_DATA_DIR`` when set, else ``cvae`` in the user's cache folder
         (``$XDG_CACHE_HOME``, else ``~/.cache``).
     """
-    chosen = os.environ.get("CVAE_DATA_DIR")
-    return Path(chosen).expanduser() if chosen else _user_cache()
+    return _folder("CVAE_DATA_DIR") or _user_cache()
 
 
 def parsed_folder() -> Path:
@@ -58,8 +57,16 @@ def parsed_folder() -> Path:
 
 
 def _user_cache() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache).expanduser() / "cvae"
+    return (_folder("XDG_CACHE_HOME") or Path.home() / ".cache") / "cvae"
+
+
+def _folder(variable: str) -> Path | None:
+    """Folder that an environment variable names."""
+    chosen = os.environ.get(variable)
+    try:
+        return Path(chosen).expanduser() if chosen else None
+    except RuntimeError:  # ~ and the name of someone unknown
+        raise ValueError(f"{variable}: got {chosen!r}, whose home folder is not known") from None
 
 
 def check_file(path: Path, most: int) -> None:
@@ -76,8 +83,8 @@ def check_file(path: Path, most: int) -> None:
         raise ValueError(f"{path}: its {size} bytes are more than the limit of {most}")
 
 
-def reason(error: Exception) -> str:
-    """What an error of another library says, on one line of at most 200 characters."""
+def reason(error) -> str:
+    """What an error of another library, or a value, says on one line of at most 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 

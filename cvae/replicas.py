@@ -1,12 +1,13 @@
 """Training on several devices at once: each has a copy of the model and a share of each batch."""
 
-import json
 import os
 import re
 
 import tensorflow as tf
 
 from cvae.models.checks import check_choice
+from cvae.paths import reason
+from cvae.stored import parse_json
 
 __all__ = ["STRATEGIES", "share", "strategy"]
 
@@ -49,15 +50,15 @@ def strategy(name="none"):
 def _check_cluster(config):
     """Raise ValueError unless TF_CONFIG names workers by host and port, and which one this is."""
     try:
-        cluster = json.loads(config)
-        workers, task = cluster["cluster"]["worker"], cluster["task"]
+        cluster = parse_json(config)
+        workers, task = list(cluster["cluster"]["worker"]), cluster["task"]
         known = task["type"] == "worker" and task["index"] in range(len(workers))
-        if known and all(re.fullmatch(r".+:\d{1,5}", worker) for worker in workers):
+        if known and all(re.fullmatch(r"\S+:\d{1,5}", worker) for worker in workers):
             return
     except (ValueError, KeyError, TypeError):
         pass
     wanted = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": N}}'
-    raise ValueError(f"distribute: workers needs TF_CONFIG={wanted}, got {config!r}")
+    raise ValueError(f"distribute: workers needs TF_CONFIG={wanted}, got {reason(repr(config))}")
 
 
 def share(arrays, parts, number):

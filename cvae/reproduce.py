@@ -36,6 +36,7 @@ from cvae.paths import data_folder, write_atomically
 from cvae.progress import progress_bar
 from cvae.quiet import import_tensorflow
 from cvae.runs import SETTINGS, STATE, WEIGHTS, Run, load_run, load_settings, model_options
+from cvae.stored import opened_json
 from cvae.training import TrainingConfig, fit
 
 __all__ = ["NAMES", "reproduce", "results", "summary"]
@@ -218,9 +219,12 @@ def _scored(folder, row, seed, wanted, published=None):
     start = time.perf_counter()
     run, corpus = _trained(folder, row, seed)
     path = folder / SCORES
-    scores = json.loads(path.read_text()) if path.exists() else []
+    scores, there = [], []
+    if path.exists():
+        with opened_json(path) as scores:
+            there = [_asked(stored) for stored in scores]
     asked = [(split, of["iw_samples"], of["mixture"]) for split, of in wanted.items()]
-    if [_asked(stored) for stored in scores] != asked:
+    if there != asked:
         before = scores[0].get("seconds", 0) if scores else 0
         scores = [
             evaluate(run.model, corpus, split, seed, **of_split, progress=False)
@@ -368,8 +372,8 @@ def _in_key_rows(results):
 
 def results(name):
     """Stored rows of an experiment, one of `NAMES`: list of dict."""
-    path = data_folder() / "results" / f"{name}.json"
-    return json.loads(path.read_text("utf-8"))["rows"]
+    with opened_json(data_folder() / "results" / f"{name}.json") as table:
+        return [dict(row) for row in table["rows"]]
 
 
 def summary(experiment, split="test"):

@@ -28,10 +28,13 @@ except ImportError:  # Windows
 
 import cvae
 from cvae.models import MODELS, LatentModel
+from cvae.models.checks import check_seed
 from cvae.music import load_corpus, parse_key
 from cvae.music.corpora import SPLITS, is_read_from_files
 from cvae.music.files import Reading
-from cvae.paths import data_folder, write_atomically
+from cvae.music.keys import MAJOR_MINOR
+from cvae.paths import data_folder, reason, write_atomically
+from cvae.stored import read_arrays, read_json
 
 __all__ = ["Run", "build_model", "load_run", "load_settings", "model_options"]
 
@@ -93,6 +96,9 @@ def build_model(kind, classes, **options):
     for option in options:
         if option not in known:
             raise ValueError(f"{option}: not an option of {kind}; it has {', '.join(known)}")
+        if isinstance(known[option], bool) and not isinstance(options[option], bool):
+            raise ValueError(f"{option}: got {options[option]!r}, must be true or false")
+    check_seed(options.get("seed", 0))
     if "classes" in known:
         options["classes"] = classes
     return MODELS[kind](**options)
@@ -271,7 +277,7 @@ class Run:
         try:
             model = build_model(settings["model"], len(settings["keys"]), **settings["options"])
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{Path(folder) / SETTINGS}: {error}") from error
+            raise ValueError(f"{Path(folder) / SETTINGS}: {reason(error)}") from error
         return cls(Path(folder), model, settings)
 
 
@@ -334,19 +340,17 @@ def load_settings(folder):
     fields = {"model": str, "options": dict, "corpus": str, "keys": list, "training": dict}
     if not path.exists():
         raise ValueError(f"{folder}: holds no run")
-    try:
-        settings = json.loads(path.read_text())
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path}: not readable as settings of a run: {error}") from error
+    settings = read_json(path)
     for field, kind in fields.items():
         if not isinstance(settings, dict) or not isinstance(settings.get(field), kind):
             raise ValueError(f"{path}: {field!r} is missing or not a {kind.__name__}")
-    if not all(isinstance(key, str) for key in settings["keys"]):
-        raise ValueError(f"{path}: 'keys' are not all names")
+    keys = settings["keys"]
+    if not all(key in MAJOR_MINOR for key in keys) or len(set(keys)) < len(keys):
+        raise ValueError(f"{path}: 'keys' are not keys, each once: {reason(keys)}")
     try:
         _reading(settings)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: 'step' and 'reading': {error}") from error
+        raise ValueError(f"{path}: 'step' and 'reading': {reason(error)}") from error
     return settings
 
 
@@ -379,6 +383,16 @@ def _names(variables):
     return [f"{i:02d}_{path}" for i, path in enumerate(paths)]
 
 
+def check_history(history, path):
+    """Raise ValueError naming `path` unless a history has epochs 1 to n, in all of its columns."""
+    epochs = history.get("epoch", np.empty(0))
+    sound = {"epoch", "train_bound", "valid_bound"} <= history.keys() and all(
+        column.shape == epochs.shape and column.dtype.kind in "if" for column in history.values()
+    )
+    if not sound or epochs.size == 0 or not np.array_equal(epochs, 1 + np.arange(epochs.size)):
+        raise ValueError(f"{path}: holds no history")
+
+
 @contextlib.contextmanager
 def locked(folder):
     """Keep other trainings out of a folder; ValueError if one is there already."""
@@ -400,13 +414,6 @@ def save_arrays(path, arrays):
 
 def load_arrays(path):
     """Read named arrays from an .npz file; ValueError if it is missing, truncated or foreign."""
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as members:
-            arrays = dict(members)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: missing; the run was never trained to its first epoch") from None
-    except Exception as error:  # a damaged file makes NumPy, zipfile and zlib raise many kinds
-        raise ValueError(f"{path}: not a file of weights, or truncated") from error
-    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-        raise ValueError(f"{path}: not a file of weights")
-    return arrays
+    if not Path(path).exists():
+        raise ValueError(f"{path}: missing; the run was never trained to its first epoch")
+    return read_arrays(path)

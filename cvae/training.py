@@ -23,6 +23,7 @@ from cvae.runs import (
     STATE,
     WEIGHTS,
     Run,
+    check_history,
     load_arrays,
     load_run,
     locked,
@@ -429,10 +430,10 @@ class Trainer:
         self.best_weights = _below("best/", state)
         set_weights(self.model.variables, self.best_weights, path)  # to check them
         set_weights(self.variables, _below("now/", state), path)
-        self.history = {k: column.tolist() for k, column in _below("history/", state).items()}
-        self.epoch = len(self.history.get("epoch", []))
-        if not self.epoch:
-            raise ValueError(f"{path}: holds no history")
+        history = _below("history/", state)
+        check_history(history, path)
+        self.history = {k: column.tolist() for k, column in history.items()}
+        self.epoch = len(self.history["epoch"])
         if self.epoch > self.config.epochs:
             raise ValueError(
                 f"epochs: got {self.config.epochs}, {self.folder} has {self.epoch} already"

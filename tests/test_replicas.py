@@ -107,6 +107,7 @@ def test_shares_are_the_whole_in_equal_parts():
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 7}}',
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief", "index": 0}}',
         '{"cluster": {"worker": [1]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}, "task": {}}',
     ],
 )
 def test_workers_that_no_cluster_names_are_refused(config, monkeypatch):

@@ -12,6 +12,18 @@ def check_sizes(**sizes):
             raise ValueError(f"{name}: got {size!r}, must be a whole number of at least 1")
 
 
+MAX_WIDTH = 2048
+"""Most units of a layer: the largest model has some hundred million weights."""
+
+
+def check_widths(**widths):
+    """Raise ValueError for a number of units that is not from 1 to `MAX_WIDTH`, naming it."""
+    check_sizes(**widths)
+    for name, width in widths.items():
+        if width > MAX_WIDTH:
+            raise ValueError(f"{name}: got {width!r}, must be at most {MAX_WIDTH}")
+
+
 def check_seed(seed):
     """Raise ValueError for a seed that is not a whole number that TensorFlow takes."""
     if not isinstance(seed, Integral) or not 0 <= seed < 2**31:

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from cvae.models.base import LatentModel
-from cvae.models.checks import check_shares, check_sizes
+from cvae.models.checks import check_shares, check_widths
 from cvae.models.distributions import LogisticNormal, check_coordinates, diagonal_normal
 from cvae.models.networks import Perceptron
 from cvae.models.vae import VAE
@@ -22,7 +22,7 @@ class Classifying(LatentModel):
         coordinates="isometric",
         **plain,
     ):
-        check_sizes(classes=classes, hidden_class_dim=hidden_class_dim)
+        check_widths(classes=classes, hidden_class_dim=hidden_class_dim)
         check_shares(class_dropout=class_dropout)
         if classes < 2:
             raise ValueError(f"classes: got {classes}, must be at least 2")

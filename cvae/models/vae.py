@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from cvae.models.autoregressive import OUTPUTS, notes
 from cvae.models.base import LatentModel
-from cvae.models.checks import check_choice, check_shares, check_sizes
+from cvae.models.checks import check_choice, check_shares, check_widths
 from cvae.models.distributions import diagonal_normal, standard_normal
 from cvae.models.networks import Perceptron
 
@@ -62,7 +62,7 @@ class VAE(LatentModel):
         name="vae",
     ):
         super().__init__(name=name)
-        check_sizes(pitches=pitches, latent_dim=latent_dim, hidden_dim=hidden_dim)
+        check_widths(pitches=pitches, latent_dim=latent_dim, hidden_dim=hidden_dim)
         check_shares(dropout=dropout)
         check_choice("output", output, OUTPUTS)
         if use_x_prev and predict_next:

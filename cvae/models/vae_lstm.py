@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from cvae.models.autoregressive import MADE, OUTPUTS, notes
 from cvae.models.base import LatentModel
-from cvae.models.checks import check_choice, check_shares, check_sizes
+from cvae.models.checks import check_choice, check_shares, check_widths
 from cvae.models.distributions import diagonal_normal, standard_normal
 from cvae.models.networks import Memory, Perceptron, dense, seeds
 
@@ -97,7 +97,7 @@ class VAELSTM(LatentModel):
         name="vae_lstm",
     ):
         super().__init__(name=name)
-        check_sizes(pitches=pitches, latent_dim=latent_dim, hidden_dim=hidden_dim)
+        check_widths(pitches=pitches, latent_dim=latent_dim, hidden_dim=hidden_dim)
         check_shares(dropout=dropout)
         check_choice("prior", prior, PRIORS)
         check_choice("output", output, OUTPUTS)

@@ -21,7 +21,6 @@ path of a pickle          laid out as the original's: ``train``, ``valid`` and `
 ========================  ==========================================================================
 """
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -34,7 +33,8 @@ from cvae.music.piano_midi import FOLDER, read_piano_midi
 from cvae.music.pianoroll import notes_to_roll, transpose
 from cvae.music.pickles import load_plain_pickle
 from cvae.music.song import KEY_CLASSES, SPLITS, Corpus, Song, make_corpus
-from cvae.paths import data_folder
+from cvae.paths import data_folder, reason
+from cvae.stored import opened_json, read_json
 
 __all__ = [
     *("CORPORA", "FILES", "KEY_CLASSES", "SPLITS", "Corpus", "Song"),
@@ -147,7 +147,11 @@ def is_read_from_files(name_or_path: str | Path) -> bool:
 
 def _path(name_or_path: str | Path) -> Path:
     try:
-        return Path(name_or_path).expanduser()
+        path = Path(name_or_path).expanduser()
+        path.exists()  # which a name that is too long does not survive
+        return path
+    except OSError as error:
+        raise ValueError(f"corpus: {reason(name_or_path)}: {error.strerror}") from None
     except RuntimeError as error:
         raise ValueError(f"corpus: {name_or_path}: {error}") from None
 
@@ -180,12 +184,11 @@ def _of_files(
 
 def _read_jsb() -> dict[str, list[Song]]:
     """Songs of the project's own table by split, each with one of the 24 keys."""
-    table = json.loads((data_folder() / "corpora" / "jsb.json").read_text("utf-8"))
     songs = {split: [] for split in SPLITS}
-    for entry in table["songs"]:
-        roll = notes_to_roll(entry["steps"])
-        song = Song(roll, entry["key"], entry["title"], f"BWV {entry['bwv']}")
-        songs[entry["split"]].append(song)
+    with opened_json(data_folder() / "corpora" / "jsb.json") as table:
+        for entry in table["songs"]:
+            roll, key = notes_to_roll(entry["steps"]), parse_key(entry["key"]).name
+            songs[entry["split"]].append(Song(roll, key, entry["title"], f"BWV {entry['bwv']}"))
     return songs
 
 
@@ -218,7 +221,7 @@ def _to_c(song: Song) -> Song | None:
 def _read_original() -> dict[str, list[Song]]:
     """Songs of the original's file by split, with the keys as labelled there."""
     path = download(f"{FILES['jsb-original']}/{_ORIGINAL}", "jsb-original")[0]
-    bwvs = json.loads((data_folder() / "corpora" / "jsb-original.json").read_text("utf-8"))
+    bwvs = read_json(data_folder() / "corpora" / "jsb-original.json")
     titles = {song.source: song.title for songs in _read_jsb().values() for song in songs}
     return {
         split: [

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
+from cvae.music.keys import parse_key
 from cvae.music.pianoroll import PITCHES
 from cvae.music.score import MAX_BYTES, Score, check_step
 from cvae.music.song import SPLITS, Song
 from cvae.paths import check_file, parsed_folder, write_atomically
 from cvae.progress import progress_bar
+from cvae.stored import read_arrays
 
 __all__ = [
     "KEYS_FROM",
@@ -69,6 +71,8 @@ class Reading:
 
     def __post_init__(self):
         check_step(self.step)
+        if self.pedal not in (True, False):
+            raise ValueError(f"pedal: got {self.pedal!r}, must be true or false")
         if self.key_from not in KEYS_FROM:
             raise ValueError(
                 f"key_from: {self.key_from!r} is unknown; choose from {', '.join(KEYS_FROM)}"
@@ -239,14 +243,8 @@ def _read(path: Path, reading: Reading) -> tuple[np.ndarray, str | None, str]:
     digest = hashlib.sha256(content + options.encode() + _readers()).hexdigest()
     cached = parsed_folder() / f"{digest}.npz"
     try:
-        with cached.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            shape = int(stored["steps"]), PITCHES
-            roll = np.unpackbits(stored["roll"], count=shape[0] * PITCHES).reshape(shape)
-            signature, analysis = map(str, stored["keys"])
-        return roll.astype(bool), signature or None, analysis
-    except (
-        Exception
-    ):  # not there, or spoilt, for which NumPy and zipfile have many kinds: read anew
+        return _unpacked(**read_arrays(cached))
+    except (TypeError, ValueError):  # not there, or spoilt: read anew
         pass
     score = read_score(path, reading.pedal)
     try:
@@ -264,6 +262,20 @@ def _read(path: Path, reading: Reading) -> tuple[np.ndarray, str | None, str]:
     except OSError:
         pass  # a cache that cannot be written only costs time
     return roll, *keys
+
+
+def _unpacked(
+    roll: np.ndarray, steps: np.ndarray, keys: np.ndarray
+) -> tuple[np.ndarray, str | None, str]:
+    """What the cache holds of a file, as `_read` gives it."""
+    shape = int(steps), PITCHES
+    if roll.size != -(-shape[0] * PITCHES // 8):
+        raise ValueError("a roll of another length")
+    signature, analysis = map(str, keys)
+    for key in filter(None, (signature, analysis)):
+        parse_key(key)
+    rows = np.unpackbits(roll, count=shape[0] * PITCHES).reshape(shape)
+    return rows.astype(bool), signature or None, analysis
 
 
 @cache

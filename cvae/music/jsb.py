@@ -24,6 +24,7 @@ from cvae.music.keys import parse_key
 from cvae.music.musicxml import Note, notes_of
 from cvae.paths import data_folder, write_atomically
 from cvae.progress import progress_bar
+from cvae.stored import read_json
 
 __all__ = ["RULES", "Chorale", "build_jsb", "read_chorales", "read_split", "write_table"]
 
@@ -110,7 +111,7 @@ def read_chorales(bwvs: Sequence[str], progress: bool | None = None) -> Iterator
 
 def read_split() -> dict[str, list[str]]:
     """BWV numbers of the songs in ``train``, ``valid`` and ``test``."""
-    return json.loads((data_folder() / "corpora" / "jsb-split.json").read_text("utf-8"))
+    return read_json(data_folder() / "corpora" / "jsb-split.json")
 
 
 def write_table(chorales: Iterable[Chorale], split: dict[str, list[str]], path: Path) -> None:

@@ -22,6 +22,7 @@ from cvae.music.keys import parse_key
 from cvae.music.musicxml import notes_of
 from cvae.music.pianoroll import notes_to_roll
 from cvae.paths import data_folder, write_atomically
+from cvae.stored import opened_json
 
 __all__ = ["AnalysedChorale", "analysed_chorales", "build_local_keys"]
 
@@ -54,16 +55,16 @@ class AnalysedChorale(NamedTuple):
 
 def analysed_chorales() -> tuple[AnalysedChorale, ...]:
     """The chorales of the table, in the order of Riemenschneider's edition."""
-    table = json.loads((data_folder() / "corpora" / TABLE).read_text("utf-8"))
-    return tuple(
-        AnalysedChorale(
-            f"BWV {entry['bwv']}",
-            entry["title"],
-            notes_to_roll(entry["steps"]),
-            tuple(key for key, steps in entry["keys"] for _ in range(steps)),
+    with opened_json(data_folder() / "corpora" / TABLE) as table:
+        return tuple(
+            AnalysedChorale(
+                f"BWV {entry['bwv']}",
+                entry["title"],
+                notes_to_roll(entry["steps"]),
+                tuple(key for key, steps in entry["keys"] for _ in range(steps)),
+            )
+            for entry in table["chorales"]
         )
-        for entry in table["chorales"]
-    )
 
 
 def build_local_keys() -> Path:

@@ -6,7 +6,6 @@ its movements.
 """
 
 import csv
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from cvae.music.downloads import download
 from cvae.music.files import Reading, read_songs
 from cvae.music.song import SPLITS, Song
 from cvae.paths import data_folder
+from cvae.stored import read_json
 
 __all__ = ["FOLDER", "read_piano_midi", "read_works"]
 
@@ -23,7 +23,7 @@ FOLDER = "piano-midi"
 
 def read_works() -> list[dict]:
     """Works of the corpus: composer, work, split, and the list of their files."""
-    return json.loads((data_folder() / "corpora" / "piano-midi-split.json").read_text("utf-8"))
+    return read_json(data_folder() / "corpora" / "piano-midi-split.json")
 
 
 def read_piano_midi(reading: Reading) -> dict[str, list[Song]]:

@@ -23,10 +23,15 @@ from typing import NamedTuple
 import numpy as np
 import pretty_midi
 
-__all__ = ["RELEASE_SECONDS", "SoundFont", "general_midi"]
+from cvae.paths import check_file
+
+__all__ = ["MAX_BYTES", "RELEASE_SECONDS", "SoundFont", "general_midi"]
 
 RELEASE_SECONDS = 1.0
 """How long a note sounds on after its key is released, fading, at the most."""
+
+MAX_BYTES = 2**30
+"""Largest SoundFont that is read."""
 
 # The records of the chunks that list presets, instruments and recordings (sections 7.2 to 7.10).
 _ZONE = [("generator", "<u2"), ("modulator", "<u2")]
@@ -80,13 +85,38 @@ class SoundFont:
     """
 
     def __init__(self, path: str | Path) -> None:
-        chunks = _read_chunks(Path(path).read_bytes())
+        path = Path(path)
+        check_file(path, MAX_BYTES)
+        chunks = _read_chunks(path.read_bytes())
         if missing := [name for name in _RECORDS if name not in chunks]:
             raise ValueError(f"{path}: not a SoundFont (.sf2), it lacks {', '.join(missing)}")
-        self._tables = {
-            name: np.frombuffer(chunks[name], dtype=record) for name, record in _RECORDS.items()
-        }
+        try:
+            self._tables = {
+                name: np.frombuffer(chunks[name], dtype=record) for name, record in _RECORDS.items()
+            }
+        except ValueError as error:  # half a record at the end
+            raise ValueError(f"{path}: not a SoundFont (.sf2): {error}") from None
+        if not self._is_whole():
+            raise ValueError(f"{path}: a damaged SoundFont, its tables point beyond their ends")
         self._zones: dict[int, list[dict[int, int]]] = {}
+
+    def _is_whole(self) -> bool:
+        """Whether each table points into the next, in order, and nowhere else."""
+        tables = self._tables
+        recordings = tables["shdr"][:-1]  # the last record of each table only marks its end
+        whole = np.all(recordings["start"] <= recordings["end"])
+        whole &= recordings["end"].max(initial=0) < len(tables["smpl"])
+        levels = (("p", "phdr", _INSTRUMENT, "inst"), ("i", "inst", _RECORDING, "shdr"))
+        for level, heads, link, below in levels:
+            generators = tables[f"{level}gen"]
+            links = generators["amount"][generators["kind"] == link]
+            whole &= np.all((links >= 0) & (links < len(tables[below]) - 1))
+            for indices, most in (
+                (tables[heads]["zone"], len(tables[f"{level}bag"]) - 1),
+                (tables[f"{level}bag"]["generator"], len(generators)),
+            ):
+                whole &= np.all(indices[:-1] <= indices[1:]) and indices.max(initial=0) <= most
+        return bool(whole)
 
     def note(
         self, pitch: int, seconds: float, velocity: int, program: int, sample_rate: int

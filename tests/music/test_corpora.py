@@ -249,3 +249,9 @@ def test_import_is_light():
     heavy = {"tensorflow", "keras", "music21", "pretty_midi", "matplotlib", "tqdm"}
     assert "cvae.music.jsb" in run.stdout.split()
     assert not heavy & set(run.stdout.split())
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n" * 300 + ".mid", "~nobody-here/a.mid"])
+def test_names_that_no_file_can_have(name):
+    with pytest.raises(ValueError, match=r"\Acorpus: [^\n]+\Z"):
+        load_corpus(name)

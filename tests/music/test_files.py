@@ -218,6 +218,25 @@ def test_a_spoilt_cache_is_mended(folder, content):
         np.testing.assert_array_equal(read_song(path, Reading()).roll, triads(60))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": np.array(10**11)},  # 8 TB of silence
+        {"steps": np.array(30)},
+        {"keys": np.array(["", "H major"])},
+        {"more": np.zeros(3)},
+    ],
+)
+def test_a_cache_that_contradicts_itself_is_mended(folder, wrong):
+    path = folder / "piece 0.MID"
+    read_song(path, Reading())
+    (stored,) = parsed_folder().iterdir()
+    whole = stored.read_bytes()
+    np.savez(stored, **dict(np.load(stored)) | wrong)
+    np.testing.assert_array_equal(read_song(path, Reading()).roll, triads(60))
+    assert stored.read_bytes() == whole
+
+
 def test_many_readers_at_once(folder):
     paths = [folder / f"piece {i}.MID" for i in range(11)] * 8
     with ThreadPoolExecutor(16) as pool:

@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import numpy as np
+import pretty_midi
 import pytest
 
 from cvae.music.soundfont import RELEASE_SECONDS, SoundFont, general_midi
@@ -34,6 +37,26 @@ def test_other_instruments_are_in_tune(program, pitch):
     harmonic = strongest(sound[RATE // 2 :]) / (440 * 2 ** ((pitch - 69) / 12))
     assert round(harmonic) in range(1, 5)
     assert harmonic == pytest.approx(round(harmonic), rel=0.012)
+
+
+def damaged(name, data):
+    """The SoundFont with the bytes of a chunk replaced."""
+    font = Path(pretty_midi.__file__).with_name("TimGM6mb.sf2").read_bytes()
+    at = font.index(b"pdta")
+    at = font.index(name, at) + 8
+    return font[:at] + data + font[at + len(data) :]
+
+
+def test_a_damaged_soundfont_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "a.sf2"
+    with pytest.raises(ValueError, match=r"\A\S*a\.sf2: no such file\Z"):
+        SoundFont(path)
+    path.write_bytes(damaged(b"shdr", b"")[:-7])
+    with pytest.raises(ValueError, match=r"\A\S*a\.sf2: not a SoundFont[^\n]*\Z"):
+        SoundFont(path)
+    path.write_bytes(damaged(b"ibag", b"\xff" * 4000))  # zones that point beyond the end
+    with pytest.raises(ValueError, match=r"\A\S*a\.sf2: a damaged SoundFont[^\n]*\Z"):
+        SoundFont(path)
 
 
 def test_all_instruments_play_all_keys():
