@@ -84,7 +84,7 @@ def copied(tmp_path):
 
 def make_address(folder, url):
     return subprocess.run(
-        ["make", "address", f"PYTHON={sys.executable}", f"URL={url}"],
+        ["make", "--no-print-directory", "address", f"PYTHON={sys.executable}", f"URL={url}"],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -324,11 +324,12 @@ def test_each_step_is_drawn_from_what_a_pass_over_all_steps_gives(
 ):
     model, seed_roll, steps = shaken(make(kind, **options), scale=0.8), rolls(10, 4), 3
     w = np.full((10, model.classes), 0.1 / 3, np.float32)
-    key = 1 if model.classes else None
+    key = 1
     w[:, key:2] += 0.9
     advances, likelihoods = recorded("advance"), recorded("likelihood")
     of_z = recorded("prior_z" if z_from == "prior" else "posterior_z")
-    new = model.generate(seed_roll, steps, key, 0.9, z_from=z_from)
+    told = (key, 0.9) if model.classes else ()
+    new = model.generate(seed_roll, steps, *told, z_from=z_from)
     z = np.concatenate([arguments[1] for arguments, _ in advances], axis=1)
     chord = rolls(seed=3)
     of_chord = [call[1].log_prob(chord) for call in likelihoods][-steps:]
