@@ -110,14 +110,14 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
         with progress_bar(total=sum(map(sum, costs.values())), bar_format=BAR) as bar:
             # What is measured on trained models waits for all of them.
             for stage in (EXPERIMENTS, MEASURED):
-                tasks = {}
-                for name in (name for name in names if name in stage):
-                    tasks[name] = [pool.submit(*step) for step in plans[name]]
+                due = [name for name in names if name in stage]
+                tasks = {name: [pool.submit(*step) for step in plans[name]] for name in due}
+                for name in due:
                     for task, cost in zip(tasks[name], costs[name], strict=True):
                         task.add_done_callback(lambda _, cost=cost: bar.update(cost))
-                for name, of_name in tasks.items():
+                for name in due:
                     bar.set_description_str(name)
-                    parts = [task.result() for task in of_name]
+                    parts = [task.result() for task in tasks[name]]
                     rows = _in_key_rows(parts) if name == "in-key" else sum(parts, [])
                     written.append(_write(target / "results" / f"{name}.json", rows))
     except BrokenProcessPool:
@@ -159,9 +159,8 @@ def _plan(name, folder, target, quick):
     plan = []
     for _, (path, row, seed) in _runs(name, folder, quick):
         scores = {"iw_samples": IW_SAMPLES.get(name, 64), "mixture": name in MIXTURES}
-        wanted = {"valid": scores | {"iw_samples": 1, "mixture": False}, "test": scores}
-        if quick:
-            wanted = {"valid": QUICKLY}
+        both = {"valid": scores | {"iw_samples": 1, "mixture": False}, "test": scores}
+        wanted = {"valid": QUICKLY} if quick else both
         plan.append((_scored, path, row, seed, wanted, published.get(path)))
     return plan
 

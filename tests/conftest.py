@@ -1,5 +1,7 @@
-"""What several test files share: a tiny corpus, shaken weights, and a way round compilation."""
+"""What several test files share: a tiny corpus, shaken weights, the project's own files."""
 
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +17,24 @@ WARNINGS_OF_OTHERS = (
 def pytest_configure(config):
     for line in WARNINGS_OF_OTHERS:
         config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.fixture(scope="session")
+def texts():
+    """Text of each file of the project, but those of others: path -> text."""
+    root = Path(__file__).resolve().parent.parent
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    if listing.returncode:
+        pytest.skip("needs a git checkout")
+    paths = [root / name for name in filter(None, listing.stdout.split("\0"))]
+    ours = [path for path in paths if "vendor_root" not in path.parts and path.is_file()]
+    contents = {path: path.read_bytes() for path in ours}
+    return {path: data.decode("utf-8") for path, data in contents.items() if b"\0" not in data}
 
 
 def cadence(semitones, steps, rng):

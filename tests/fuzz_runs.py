@@ -94,7 +94,6 @@ def spoilt_json(content, rng):
 
 def spoilt_arrays(content, rng):
     """One array of other values, shape, type or bytes; or left out, or another added."""
-    members = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     name = list(members)[rng.integers(len(members))]

@@ -4,17 +4,14 @@ Each page is opened once, and its tests run in this order: those that ask axe ab
 late, since they take much of the page away.
 """
 
-import functools
 import importlib
 import pkgutil
 import posixpath
 import re
 import subprocess
 import sys
-import threading
 import urllib.request
 from collections import Counter, defaultdict
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain
 from pathlib import Path
 
@@ -23,7 +20,7 @@ import pytest
 from api_links import imports
 from axe_playwright_python.sync_playwright import Axe
 from execute import BOOK, listed
-from pdf import CHROMIUM
+from pdf import CHROMIUM, served
 from playwright.sync_api import sync_playwright
 from sphinx.util.inventory import InventoryFile
 
@@ -117,11 +114,6 @@ UNREACHED = """() => [...document.querySelectorAll(
   .map(element => element.outerHTML.slice(0, 100))"""
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """The book, built as `make book` does, and served."""
@@ -137,11 +129,8 @@ def address(tmp_path_factory):
         text=True,
     )
     assert run.returncode == 0, run.stderr
-    handler = functools.partial(Quiet, directory=folder / "_build" / "html")
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with served(folder / "_build" / "html") as address:
+        yield f"{address}/"
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz import Attack
 
 from cvae import reproduce, runs, stored
 from cvae.models import checks
@@ -21,11 +22,6 @@ ROWS = [line.split(" | ") for line in PAGE.splitlines() if line.startswith("| ")
 MESSAGES = [re.fullmatch(r"`(.*)`.*", row[-1].removesuffix(" |")) for row in ROWS]
 MESSAGES = [found.group(1) for found in MESSAGES if found]
 MODEL = data_folder() / "models" / "jsb-cl-vae"
-
-
-class Attack:
-    def __reduce__(self):
-        return eval, ("1",)
 
 
 def bad_weights(folder, monkeypatch):
@@ -73,7 +69,7 @@ def bad_corpus(folder, monkeypatch):
 
 
 def bad_pickle(folder, monkeypatch):
-    (folder / "song.pickle").write_bytes(pickle.dumps({"train": Attack()}))
+    (folder / "song.pickle").write_bytes(pickle.dumps({"train": Attack(eval, "1")}))
     load_corpus(folder / "song.pickle")
 
 

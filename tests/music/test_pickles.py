@@ -3,6 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
+from fuzz import Attack
 
 from cvae.music import pickles
 from cvae.music.pickles import load_plain_pickle
@@ -40,14 +41,6 @@ def test_byte_order_of_numpy_scalars(tmp_path):
     path = tmp_path / "big-endian.pickle"
     path.write_bytes(text)
     assert load_plain_pickle(path) == 258
-
-
-class Attack:
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
