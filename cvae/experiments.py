@@ -76,7 +76,7 @@ TIGHTER = SONGS | {"epochs": 200, "batch_size": 8, "bound_samples": 6}
 PIANO = LSTM_BELOW_2_MB | {"dropout": 0.2}
 # Every model on every corpus, each for a minute or two.
 SMALL = {"hidden_dim": 128, "latent_dim": 16}
-TABLE_SONGS = SONGS | {"epochs": 100, "kl_anneal": 10, "any_key": False}
+TABLE_SONGS = SONGS | {"epochs": 60, "kl_anneal": 10, "any_key": False}
 PIANO_PIECES = PIECES | {"epochs": 40, "seq_length": 64, "kl_anneal": 4, "any_key": False}
 
 
