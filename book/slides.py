@@ -214,7 +214,12 @@ def add_parts(slides: list[Slide], title: str, parts: list[Tag]) -> None:
                 told.append(part)
             slides[-len(bodies)].notes += map(note, told)
             told = []
-        elif slides[-1].kind == "maths" and not told and part.get_text()[:1].islower():
+        elif (
+            slides[-1].kind == "maths"
+            and not told
+            and part.name == "p"
+            and part.get_text()[:1].islower()  # the sentence of the formula goes on
+        ):
             slides[-1].parts.append(f"<p>{sentences(part)[0].decode_contents()}</p>")
             slides[-1].notes.append(note(part))
         elif not re.fullmatch("h[1-6]", part.name):
@@ -249,7 +254,9 @@ def exercise_slide(exercise: Tag) -> Slide:
     number, name, level = re.fullmatch(r"(.+?)\s+\((.+) \((.+)\)\)\s*", heading).groups()
     text = exercise.section.decode_contents()
     where = f'<p class="where">{number}, {level}</p>'
-    return Slide([where, f'<h2>{name}</h2><div class="shown">{text}</div>'], "exercise")
+    return Slide(
+        [where, f'<h2>{html.escape(name)}</h2><div class="shown">{text}</div>'], "exercise"
+    )
 
 
 def session_slides(session: Tag, book: Path) -> list[Slide]:
