@@ -12,7 +12,7 @@ SOURCE := $(if $(filter no,$(SOLUTIONS)),_build/without_solutions,.)# what the b
 READY := .venv/.ready
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help venv test book pdf links lab execute samples bench lint lock address clean
+.PHONY: help venv test book pdf slides links lab execute samples bench lint lock address clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -54,6 +54,10 @@ endif
 
 pdf: book ## the same as one PDF, in _build/book.pdf, links and all (needs Chromium)
 	$(BIN)/python book/pdf.py _build/html _build/book.pdf
+
+slides: book ## slides of the book for each session of a course, in _build/html/slides/index.html
+	$(BIN)/python book/slides.py _build/html
+	$(BIN)/python book/check_pages.py _build/html
 
 links: $(READY) ## whether the pages that the book links to are there (exceptions: _config.yml)
 	$(BIN)/jupyter-book build . --builder linkcheck --quiet --path-output _build/links

@@ -1,11 +1,14 @@
-"""What several test files share: a tiny corpus, shaken weights, the project's own files."""
+"""What several test files share: corpora, weights, the project's own files, the built book."""
 
+import re
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from execute import BOOK
 
 # TensorFlow Probability 0.25 itself runs into these; they are not about our code.
 WARNINGS_OF_OTHERS = (
@@ -35,6 +38,24 @@ def texts():
     ours = [path for path in paths if "vendor_root" not in path.parts and path.is_file()]
     contents = {path: path.read_bytes() for path in ours}
     return {path: data.decode("utf-8") for path, data in contents.items() if b"\0" not in data}
+
+
+@pytest.fixture(scope="session")
+def built_book(tmp_path_factory):
+    """Folder of the book's pages, built as `make book` does."""
+    folder = tmp_path_factory.mktemp("book")
+    makefile = (BOOK.parent / "Makefile").read_text(encoding="utf-8")
+    command = re.search(r"jupyter-book (build .*)", makefile).group(1).split()
+    command[1] = "."  # $(SOURCE), which is another folder for the book without solutions
+    program = Path(sys.executable).with_name("jupyter-book")
+    run = subprocess.run(
+        [program, *command, "--path-output", folder],
+        cwd=BOOK.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    return folder / "_build" / "html"
 
 
 def cadence(semitones, steps, rng):

@@ -8,12 +8,9 @@ import importlib
 import pkgutil
 import posixpath
 import re
-import subprocess
-import sys
 import urllib.request
 from collections import Counter, defaultdict
 from itertools import chain
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -115,21 +112,9 @@ UNREACHED = """() => [...document.querySelectorAll(
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """The book, built as `make book` does, and served."""
-    folder = tmp_path_factory.mktemp("book")
-    makefile = (BOOK.parent / "Makefile").read_text(encoding="utf-8")
-    command = re.search(r"jupyter-book (build .*)", makefile).group(1).split()
-    command[1] = "."  # $(SOURCE), which is another folder for the book without solutions
-    program = Path(sys.executable).with_name("jupyter-book")
-    run = subprocess.run(
-        [program, *command, "--path-output", folder],
-        cwd=BOOK.parent,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
-    with served(folder / "_build" / "html") as address:
+def address(built_book):
+    """The book, served."""
+    with served(built_book) as address:
         yield f"{address}/"
 
 

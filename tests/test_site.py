@@ -1,6 +1,7 @@
 """Where the book is published, and the files that GitHub and Binder read.
 
-The repository's address stands in ``_config.yml`` alone: what needs it is derived from there.
+The repository's address stands in ``_config.yml``, and in the first cell of each notebook, which is
+kept in step with it: what else needs it is derived from there.
 """
 
 import re
@@ -17,6 +18,7 @@ from check_pages import faults, wrong_buttons
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "_config.yml"
+NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 URL = "https://github.com/some-one/some.book"  # a made-up one
 REPOSITORY = {"url": URL, "branch": "main"}
 COLAB = "https://colab.research.google.com/github/some-one/some.book/blob/main/book/page.ipynb"
@@ -42,6 +44,11 @@ def load(path):
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
+def set_address():
+    """The address in ``_config.yml``, or the form in which it is asked for."""
+    return load(CONFIG).get("repository", {}).get("url", address.UNSET)
+
+
 def test_no_other_file_holds_the_address(texts):
     found = [
         (path, match[1] or match[2])
@@ -49,9 +56,22 @@ def test_no_other_file_holds_the_address(texts):
         for match in NAMED.finditer(text)
         if path not in (CONFIG, Path(__file__).resolve())
     ]
-    ours = [f"{path}: {project}" for path, project in found if project not in OTHERS]
+    installed = set_address().removeprefix("https://github.com/")
+    ours = [
+        f"{path}: {project}"
+        for path, project in found
+        if project not in OTHERS and (path not in NOTEBOOKS or project != installed)
+    ]
     assert ours == [], "our own address is _config.yml's alone; another's project goes into OTHERS"
-    assert OTHERS == {project for _, project in found}
+    assert OTHERS <= {project for _, project in found}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_starts_with_the_cell_that_installs_the_package_in_colab(path):
+    title, first = nbformat.read(path, 4).cells[:2]
+    assert title.cell_type == "markdown"
+    assert first.source == address.SETUP.format(address=set_address()).rstrip()
+    assert first.metadata.tags == ["remove-cell"]  # the page has no use for it
 
 
 def test_buttons_are_shown_where_there_is_an_address():
@@ -67,7 +87,7 @@ def test_buttons_are_shown_where_there_is_an_address():
 def copied(tmp_path):
     """What `make address` needs, in a folder of its own."""
     (tmp_path / "book").mkdir()
-    for name in ("Makefile", "_config.yml", "book/address.py"):
+    for name in ("Makefile", "_config.yml", "book/address.py", "book/index.ipynb"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -85,11 +105,15 @@ def make_address(folder, url):
 def test_one_command_sets_the_address(copied):
     config = copied / "_config.yml"
     run = make_address(copied, "https://github.com/an-other/name")
-    assert (run.returncode, run.stdout) == (0, "_config.yml: https://github.com/an-other/name\n")
+    said = "_config.yml and 1 notebooks: https://github.com/an-other/name\n"
+    assert (run.returncode, run.stdout) == (0, said)
     for given in (URL, URL, f"{URL}.git", f"{URL}/"):  # again, and as browsers and git write it
         assert make_address(copied, given).returncode == 0
         assert load(config)["repository"] == REPOSITORY
         assert "an-other" not in config.read_text(encoding="utf-8")
+        notebook = (copied / "book/index.ipynb").read_text(encoding="utf-8")
+        original = (ROOT / "book/index.ipynb").read_text(encoding="utf-8")
+        assert notebook == original.replace(f"git+{set_address()}", f"git+{URL}") != original
     before, after = load(CONFIG), load(config)
     assert after.pop("launch_buttons") == {
         "colab_url": "https://colab.research.google.com",
@@ -132,7 +156,7 @@ def test_make_refuses_what_is_no_address(copied, url):
 def test_bad_addresses_get_one_line(words, tmp_path, capsys):
     config = tmp_path / "_config.yml"
     shutil.copy(CONFIG, config)
-    assert address.main(words, config) == 2
+    assert address.main(words, tmp_path) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "https://github.com/OWNER/NAME" in err
     assert config.read_bytes() == CONFIG.read_bytes()
