@@ -4,7 +4,8 @@ import pytest
 
 from cvae.paths import cache_folder
 
-NEEDS = {"07_piano_music.ipynb": ("piano-midi", "piano-midi/metadata.csv")}
+PIANO_MIDI = ("piano-midi", "piano-midi/metadata.csv")
+NEEDS = {"07_piano_music.ipynb": PIANO_MIDI, "capstone.ipynb": PIANO_MIDI}
 
 
 def pytest_collection_modifyitems(items):

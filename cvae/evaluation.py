@@ -11,7 +11,7 @@ from cvae.examples import SONG, chunks, examples, gather, songs_of
 from cvae.mixture import TranspositionMixture
 from cvae.models.checks import check_seed, check_sizes
 from cvae.music import statistics
-from cvae.music.keys import PROFILES, profile_scores
+from cvae.music.keys import PROFILES, are_keys, profile_scores
 from cvae.music.pianoroll import PITCHES, windows
 from cvae.progress import progress_bar
 
@@ -171,8 +171,9 @@ def evaluate(
         (see `importance_weighted_score`); mixture_bound, mixture_bound_se (of the mixture, else
         None); key_accuracy (object: number of steps in the window ->
         accuracy, with "song" for whole songs; empty for a model without classes); key_profiles
-        (object: profile -> the same); samples and data (objects: statistics of continuations and
-        of the split itself in windows as long, see `sample_statistics`); songs, steps.
+        (object: profile -> the same; empty where the classes are no keys); samples and data
+        (objects: statistics of continuations and of the split itself in windows as long, see
+        `sample_statistics`); songs, steps.
 
     Raises
     ------
@@ -198,6 +199,9 @@ def evaluate(
     training = [song.roll for song in corpus.train]
     real, keys = pieces(corpus, split)
     rolls, asked, _ = continuations(model, corpus, split, samples, seed)
+    profiles = PROFILES if are_keys(corpus.keys) else ()
+    if not profiles:  # nor scales
+        keys = asked = None
     return {
         "corpus": corpus.name,
         "split": split,
@@ -210,7 +214,7 @@ def evaluate(
         "mixture_bound": mixture_bound,
         "mixture_bound_se": mixture_bound_se,
         "key_accuracy": key_accuracy(model, corpus, split) if model.classes else {},
-        "key_profiles": {name: profile_accuracy(corpus, split, name) for name in PROFILES},
+        "key_profiles": {name: profile_accuracy(corpus, split, name) for name in profiles},
         "samples": sample_statistics(rolls, asked, training),
         "data": sample_statistics(real, keys, training),
         "songs": len(corpus.split(split)),

@@ -9,7 +9,7 @@ from cvae.calibration import sharpened
 from cvae.experiments import KEY_MODEL
 from cvae.models.smoothing import smooth
 from cvae.music.files import read_score
-from cvae.music.keys import modulation_probabilities
+from cvae.music.keys import are_keys, modulation_probabilities
 from cvae.runs import load_run
 
 __all__ = ["STAY", "WINDOW", "WINDOW_SHARPNESS", "FoundKey", "find_key"]
@@ -89,7 +89,7 @@ def find_key(path, model=KEY_MODEL, folder="runs"):
         raise ValueError(f"{path}: {error}") from None
     if not roll.any():
         raise ValueError(f"{path}: no notes whose key could be found")
-    if not run.model.classes:
+    if not (run.model.classes and are_keys(keys)):
         raise ValueError(f"model: got {str(model)!r}, which knows no keys")
     by_default = Path(model).name == KEY_MODEL
     sharpness, near = (SHARPNESS, WINDOW_SHARPNESS) if by_default else (1.0, 1.0)

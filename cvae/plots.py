@@ -172,7 +172,7 @@ def plot_confusion(matrix: np.ndarray, keys: Sequence[str], ax: Axes | None = No
     matrix : array, shape (K, K)
         Counts; row = true key, column = inferred key.
     keys : sequence of K key names
-        Of the rows and columns; drawn in the order of fifths.
+        Of the rows and columns; drawn in the order of fifths. (Other names as they stand.)
     ax : Axes, optional
 
     Returns
@@ -183,7 +183,7 @@ def plot_confusion(matrix: np.ndarray, keys: Sequence[str], ax: Axes | None = No
     matrix = np.asarray(matrix, dtype=float)
     if matrix.shape != (len(keys), len(keys)):
         raise ValueError(f"matrix: shape {matrix.shape} is not ({len(keys)}, {len(keys)})")
-    order = _order_of_fifths(keys)
+    order, labels = _in_order(keys)
     total = matrix.sum(axis=1, keepdims=True)
     percent = 100 * np.divide(matrix, total, where=total > 0, out=np.zeros_like(matrix))
     percent = percent[np.ix_(order, order)]
@@ -194,7 +194,6 @@ def plot_confusion(matrix: np.ndarray, keys: Sequence[str], ax: Axes | None = No
         ink = "white" if value > 60 else "black"
         size = "medium" if len(keys) <= 12 else "x-small"
         ax.text(column, row, f"{value:.0f}", color=ink, size=size, ha="center", va="center")
-    labels = [key_label(keys[i]) for i in order]
     ax.set_xticks(range(len(keys)), labels, rotation=0 if len(keys) <= 12 else 90)
     ax.set_yticks(range(len(keys)), labels)
     ax.set(xlabel="inferred key", ylabel="true key")
@@ -322,7 +321,7 @@ def plot_key_posterior(
     probs : array, shape (T, K)
         Probabilities, 0 to 1.
     keys : sequence of K key names
-        Of the columns; drawn in the order of fifths from the bottom.
+        Of the columns; drawn in the order of fifths from the bottom. (Other names as they stand.)
     ax : Axes, optional
     truth : sequence of T key names, optional
         Drawn as a line.
@@ -334,7 +333,7 @@ def plot_key_posterior(
     probs = np.asarray(probs, dtype=float)
     if probs.ndim != 2 or probs.shape[1] != len(keys):
         raise ValueError(f"probs: shape {probs.shape} is not (steps, {len(keys)})")
-    order = _order_of_fifths(keys)
+    order, labels = _in_order(keys)
     ax = _axes(ax, 1.0 + 0.2 * len(keys))
     steps = len(probs)
     image = ax.imshow(
@@ -349,7 +348,7 @@ def plot_key_posterior(
     if truth is not None:
         rows = [[keys[i] for i in order].index(key) for key in truth]
         ax.stairs(rows, np.arange(steps + 1), baseline=None, color="black", lw=2, label="truth")
-    ax.set_yticks(range(len(keys)), [key_label(keys[i]) for i in order])
+    ax.set_yticks(range(len(keys)), labels)
     ax.set(xlabel="step (quarter note)", ylabel="key")
     ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 4, 8, 10], integer=True))
     ax.figure.colorbar(image, ax=ax, label="probability")
@@ -444,26 +443,37 @@ def plot_graph(
 
 
 def key_label(key: str, full: bool = False) -> str:
-    """How a key is written in a figure: "E♭" for major, "Cm" for minor; in full "E♭ major"."""
-    tonic, mode = parse_key(key).name.split()
+    """How a key is written in a figure: "E♭" for major, "Cm" for minor; in full "E♭ major".
+
+    Another name is written as it is.
+    """
+    try:
+        tonic, mode = parse_key(key).name.split()
+    except ValueError:
+        return key
     tonic = tonic.replace("-", "♭").replace("#", "♯")
     return f"{tonic} {mode}" if full else tonic + ("m" if mode == "minor" else "")
 
 
 def in_order_of_fifths(keys: Sequence[str]) -> list[str]:
-    """Keys from five flats to six sharps, minor after its relative major."""
+    """Keys from five flats to six sharps, minor after its relative major; others as they stand."""
     keys = list(keys)
-    return [keys[i] for i in _order_of_fifths(keys)]
+    return [keys[i] for i in _in_order(keys)[0]]
 
 
-def _order_of_fifths(keys: Sequence[str]) -> list[int]:
-    """Order indices of keys from five flats to six sharps, minor after its relative major."""
+def _in_order(keys: Sequence[str], full: bool = False) -> tuple[list[int], list[str]]:
+    """Indices in the order of fifths, with labels; unless all are keys, all as they stand."""
 
     def place(i: int) -> tuple[int, bool]:
         key = parse_key(keys[i])
         return (7 * key.relative_major.tonic + 5) % 12, key.mode == "minor"
 
-    return sorted(range(len(keys)), key=place)
+    order = range(len(keys))
+    try:
+        order = sorted(order, key=place)
+    except ValueError:
+        return list(order), list(keys)
+    return order, [key_label(keys[i], full) for i in order]
 
 
 def _labelled_pitches(low: int, high: int) -> list[int]:
@@ -476,11 +486,8 @@ def _labelled_pitches(low: int, high: int) -> list[int]:
 def _names(names: np.ndarray) -> dict[str, str]:
     """Different names and how to write them: keys in the order of fifths, others sorted."""
     different = sorted({str(name) for name in names})
-    try:
-        order = _order_of_fifths(different)
-    except ValueError:
-        return {name: name for name in different}
-    return {different[i]: key_label(different[i], full=True) for i in order}
+    order, labels = _in_order(different, full=True)
+    return dict(zip([different[i] for i in order], labels, strict=True))
 
 
 def _axes(ax: Axes | None, height: float, width: float = WIDTH) -> Axes:

@@ -32,7 +32,7 @@ from cvae.models.checks import check_seed
 from cvae.music import load_corpus, parse_key
 from cvae.music.corpora import SPLITS, is_read_from_files
 from cvae.music.files import Reading
-from cvae.music.keys import MAJOR_MINOR
+from cvae.music.keys import are_keys
 from cvae.paths import data_folder, reason, write_atomically
 from cvae.stored import read_arrays, read_json
 
@@ -144,6 +144,7 @@ class Run:
             apart.
         """
         folder = Path(folder)
+        are_keys(corpus.keys)  # else one of them is misspelt
         if not overwrite and any((folder / name).exists() for name in (SETTINGS, WEIGHTS, STATE)):
             raise ValueError(f"{folder}: holds a run already; choose --overwrite or --resume")
         if len(corpus.keys) == 1 and "classes" in model_options(kind):
@@ -210,7 +211,13 @@ class Run:
             If there is no such corpus, or it has keys that the model lacks, or other steps.
         """
         keys = tuple(self.settings["keys"])
-        minor = any(parse_key(key).mode == "minor" for key in keys)
+        in_keys = are_keys(keys)
+        if self.model.classes and not in_keys:
+            raise ValueError(
+                f"corpus: none has the classes of {self.folder}, {', '.join(keys)}: they are not "
+                "keys; start from a file, or in Python from a corpus of your own"
+            )
+        minor = in_keys and any(parse_key(key).mode == "minor" for key in keys)
         own = self.settings["corpus"]
         if name is None and Path(own).is_absolute() and not Path(own).exists():
             raise ValueError(
@@ -246,7 +253,7 @@ class Run:
             )
 
     def key_index(self, key, argument="key"):
-        """Class of a key by its name; a minor key may go by its relative major.
+        """Class by its name; a minor key may go by its relative major.
 
         Raises
         ------
@@ -257,9 +264,11 @@ class Run:
             raise ValueError(
                 f"{argument}: got {key!r}, the model {self.settings['model']} knows no keys"
             )
-        keys, asked = self.settings["keys"], parse_key(key, argument)
-        relative = all(parse_key(known).mode == "major" for known in keys)
-        name = asked.relative_major.name if relative else asked.name
+        keys, name = self.settings["keys"], key
+        if are_keys(keys):
+            asked = parse_key(key, argument)
+            relative = all(parse_key(known).mode == "major" for known in keys)
+            name = asked.relative_major.name if relative else asked.name
         if name not in keys:
             raise ValueError(f"{argument}: got {key!r}, the model knows {', '.join(keys)}")
         return keys.index(name)
@@ -344,9 +353,10 @@ def load_settings(folder):
     for field, kind in fields.items():
         if not isinstance(settings, dict) or not isinstance(settings.get(field), kind):
             raise ValueError(f"{path}: {field!r} is missing or not a {kind.__name__}")
-    keys = settings["keys"]
-    if not all(key in MAJOR_MINOR for key in keys) or len(set(keys)) < len(keys):
-        raise ValueError(f"{path}: 'keys' are not keys, each once: {reason(keys)}")
+    try:
+        are_keys(settings["keys"])
+    except ValueError as error:
+        raise ValueError(f"{path}: {reason(error)}") from None
     try:
         _reading(settings)
     except (TypeError, ValueError) as error:

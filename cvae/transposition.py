@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from cvae.music.keys import parse_key
+from cvae.music.keys import are_keys, parse_key
 
 __all__ = ["Transposition"]
 
@@ -19,7 +19,8 @@ class Transposition:
     Parameters
     ----------
     keys : sequence of str
-        The K classes of the corpus.
+        The K classes of the corpus. Where they are no keys they stay, and all shifts are equally
+        frequent.
     frequency : float array (K,)
         Share of each in the training split.
     semitones : int
@@ -79,7 +80,9 @@ class Transposition:
 
 
 def moved_classes(keys, shifts):
-    """Class of each key moved by each shift, -1 where it is none of the classes: int32 (K, S)."""
+    """Class of each class moved by each shift, -1 where it is none of them: int32 (K, S)."""
+    if not are_keys(keys):  # a composer is the same in any key
+        return np.repeat(np.arange(len(keys), dtype=np.int32)[:, None], len(shifts), axis=1)
     index = {name: i for i, name in enumerate(keys)}
     moved = [[index.get(parse_key(k).transpose(s).name, -1) for s in shifts] for k in keys]
     return np.array(moved, np.int32).reshape(len(keys), len(shifts))

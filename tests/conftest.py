@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,6 +70,17 @@ def cadence(semitones, steps, rng):
 @pytest.fixture(scope="session")
 def tiny_corpus():
     return make_tiny_corpus()
+
+
+@pytest.fixture(scope="session")
+def composers(tiny_corpus):
+    """The same songs, whose classes are no keys: each key has its composer."""
+    names = dict(zip(tiny_corpus.keys, ("Ravel", "Bach", "Grieg"), strict=True))
+    splits = {
+        split: tuple(replace(song, key=names[song.key]) for song in tiny_corpus.split(split))
+        for split in ("train", "valid", "test")
+    }
+    return replace(tiny_corpus, keys=tuple(names.values()), **splits)
 
 
 def make_tiny_corpus():

@@ -22,7 +22,7 @@ from execute import (
 
 PAGES = listed()
 NOTEBOOKS = [page for page in PAGES if page.suffix == ".ipynb"]
-CHAPTERS = [page for page in NOTEBOOKS if re.match(r"\d\d_|training_on_gpu", page.name)]
+CHAPTERS = [page for page in NOTEBOOKS if re.match(r"\d\d_|training_on_gpu|capstone", page.name)]
 
 NOT_COMPARED = "nbval-ignore-output"
 MOST_NOT_COMPARED = 0.15

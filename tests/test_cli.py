@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -248,6 +249,20 @@ def test_a_plain_vae_is_scored_on_any_corpus(cvae):
     status, out, _ = cvae("evaluate plain --corpus jsb-c --draws 1 --json")
     assert status == 0 and json.loads(out)["key_accuracy"] == {}
     assert "knows no keys" in cvae("sample plain --key C --seed-steps 1")[2]
+
+
+def test_a_model_whose_classes_are_no_keys(cvae, place):
+    named = place / "runs/named"
+    shutil.copytree(place / "runs/run1", named)
+    settings = json.loads((named / "settings.json").read_text())
+    settings["keys"] = ["Ravel", "Bach", "Grieg"]
+    (named / "settings.json").write_text(json.dumps(settings))
+    write_midi(np.ones((4, 88), bool), place / "four.mid")
+    line = "sample named --seed-file four.mid --seed-steps 4 -t 4 --audio none --sample-dir g --key"
+    assert cvae(f"{line} Bach")[0] == 0
+    assert "knows Ravel, Bach, Grieg" in cvae(f"{line} Liszt --overwrite")[2]
+    status, _, message = cvae("evaluate named")
+    assert status == 2 and "not keys" in message and message.count("\n") == 1
 
 
 def test_a_killed_first_epoch_can_be_resumed(cvae, place):

@@ -161,6 +161,22 @@ def test_evaluate_says_what_the_command_prints(trained, tiny_corpus):
     assert set(result["samples"]) == set(result["data"])
 
 
+def test_classes_that_are_no_keys_have_neither_profiles_nor_scales(
+    trained, tiny_corpus, composers, eagerly
+):
+    few = {"draws": 1, "iw_samples": 1, "samples": 4}
+    result = evaluate(trained.model, composers, **few)
+    with_keys = evaluate(trained.model, tiny_corpus, **few)
+    assert result["key_profiles"] == {} and with_keys["key_profiles"]
+    for name in ("samples", "data"):
+        assert with_keys[name].pop("pitch_in_scale_rate") > 0
+        assert result[name] == with_keys[name]
+    for name in ("bound", "key_accuracy", "iw_bound"):
+        assert result[name] == with_keys[name]
+    mixed = evaluate(trained.model, composers, mixture=True, **few)
+    assert np.isfinite(mixed["mixture_bound"])  # a composer is the same in any key
+
+
 def test_evaluate_is_a_mean_over_draws(tiny_corpus, eagerly):
     model = VAE(hidden_dim=4)
     few = {"iw_samples": 1, "samples": 1}

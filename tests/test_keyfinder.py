@@ -7,6 +7,7 @@ import pytest
 from cvae.keyfinder import SHARPNESS, STAY, WINDOW, WINDOW_SHARPNESS, find_key
 from cvae.music.midi import roll_to_midi, write_midi
 from cvae.reproduce import results
+from cvae.runs import WEIGHTS, Run, save_arrays, weights_of
 
 
 @pytest.fixture
@@ -59,6 +60,14 @@ def test_a_model_without_classes(tmp_path):
     write_midi(np.ones((4, 88), bool), tmp_path / "a.mid")
     with pytest.raises(ValueError, match=r"\Amodel: got 'jsb-vae', which knows no keys\Z"):
         find_key(tmp_path / "a.mid", "jsb-vae")
+
+
+def test_a_model_whose_classes_are_no_keys(tmp_path, composers):
+    run = Run.plan(tmp_path / "run", "cl-vae", composers).start()
+    save_arrays(run.folder / WEIGHTS, weights_of(run.model.variables))
+    write_midi(np.ones((4, 88), bool), tmp_path / "a.mid")
+    with pytest.raises(ValueError, match=r"\Amodel: got [^\n]+, which knows no keys\Z"):
+        find_key(tmp_path / "a.mid", run.folder)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 40])

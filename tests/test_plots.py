@@ -132,6 +132,14 @@ def test_confusion_of_all_keys_has_each_minor_after_its_relative_major():
         plots.plot_confusion(np.ones((2, 3)), ["C major", "G major"])
 
 
+def test_classes_that_are_no_keys_stay_as_they_stand():
+    names = ["Ravel", "A", "Bach"]  # nor is A then the key
+    ax = plots.plot_confusion(np.eye(3), names)
+    assert labels(ax.xaxis) == labels(ax.yaxis) == plots.in_order_of_fifths(names) == names
+    probs = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])
+    assert labels(plots.plot_key_posterior(probs, names).yaxis) == names
+
+
 def test_keys_in_order_of_fifths():
     keys = ("A minor", "D major", "E- major", "C major", "B- major")
     expected = ["E- major", "B- major", "C major", "A minor", "D major"]
@@ -300,6 +308,7 @@ def test_a_graph_has_each_variable_and_each_arrow():
         ("E- major", "E♭", "E♭ major"),
         ("f#", "F♯m", "F♯ minor"),
         ("C minor", "Cm", "C minor"),
+        ("Bach", "Bach", "Bach"),
     ],
 )
 def test_key_labels(key, short, full):

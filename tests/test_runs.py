@@ -451,6 +451,9 @@ def test_malformed_settings_are_named_in_one_line(text, run):
         {"options": {"hidden_dim": [0] * 10**5}},
         {"reading": {"pedal": "no"}},
         {"keys": ["C major", "H major"]},
+        {"keys": ["C major", "Eb major"]},
+        {"keys": ["C major", "Bach"]},
+        {"keys": ["Bach", ""]},
         {"keys": ["C major", "C major"]},
         {"keys": [["C major"], "G major"]},
         {"keys": []},
@@ -466,6 +469,28 @@ def test_wrong_settings_are_named_in_one_line(change, run):
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(ValueError, match=r"\A[^\n]*settings\.json: [^\n]+\Z"):
         load_run(run.folder)
+
+
+def test_classes_that_are_no_keys_come_back(tmp_path, composers):
+    run = save(Run.plan(tmp_path / "run", "cl-vae", composers, **OPTIONS).start())
+    loaded = load_run(run.folder)
+    assert loaded.settings["keys"] == ["Ravel", "Bach", "Grieg"]
+    np.testing.assert_array_equal(bounds(loaded.model).bound, bounds(run.model).bound)
+    assert [loaded.key_index(name) for name in composers.keys] == [0, 1, 2]
+    loaded.check_unchanged(composers)
+    with pytest.raises(ValueError, match=r"\Akey: got 'Liszt', the model knows Ravel, Bach, Grieg"):
+        loaded.key_index("Liszt")
+    with pytest.raises(
+        ValueError, match=r"\Acorpus: none has the classes of [^\n]+ not keys[^\n]+\Z"
+    ):
+        loaded.corpus("jsb")
+
+
+def test_a_corpus_with_a_misspelt_key_starts_no_run(tmp_path, tiny_corpus):
+    corpus = replace(tiny_corpus, keys=("C major", "E major", "H major"))
+    with pytest.raises(ValueError, match=r"\Akeys: 'H major' is not a key"):
+        Run.plan(tmp_path / "run", "cl-vae", corpus)
+    assert not (tmp_path / "run").exists()
 
 
 def test_settings_that_are_not_utf_8(run):

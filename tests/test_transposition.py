@@ -174,3 +174,20 @@ def test_silence_is_transposed_too():
     batch = Batch(silent, silent, np.zeros(50, np.int32))
     moved = evenly(RELATIVE_MAJORS, 3).of_batch(batch, np.int32([1, 2]))
     assert not np.any(moved.x) and len(set(np.array(moved.key))) == 7
+
+
+@pytest.mark.parametrize("any_key", [False, True])
+def test_classes_that_are_no_keys_stay_in_every_transposition(any_key, composers):
+    frequency = np.array([0.6, 0.3, 0.1])
+    transposition = Transposition(composers.keys, frequency, 5, any_key)
+    batch = random_frames(2000, 3, low=6, high=82)
+    batch.x[:, 6] = True
+    moved = arrays_of(transposition.of_batch(batch, (1, 2)))
+    np.testing.assert_array_equal(moved.key, batch.key)
+    semitones = [np.argmax(m) - np.argmax(x) for m, x in zip(moved.x, batch.x, strict=True)]
+    used = np.bincount(np.add(semitones, 5)) / 2000
+    np.testing.assert_allclose(used, np.full(11, 1 / 11), atol=0.03)
+    songs = examples(composers, "train", "song")
+    moved = transposition.of_songs(songs, np.random.default_rng(0))
+    np.testing.assert_array_equal(moved.key, songs.key)
+    assert np.any(moved.steps != songs.steps)

@@ -4,7 +4,8 @@ A key is a tonic (pitch class, C = 0) and a mode. Each of the 24 keys has one ca
 spelled as music21 spells it, flats as ``-``: ``"E- major"``, ``"F# minor"``. A minor key is given
 the scale of its natural minor, which is that of its relative major: the 24 keys share 12 scales.
 
-A *class* is what a model tells apart: one of the 12 relative majors, or one of the 24 keys.
+A *class* is what a model tells apart: one of the 12 relative majors, or one of the 24 keys; or
+something else that has a name, such as a composer.
 """
 
 import re
@@ -21,6 +22,7 @@ __all__ = [
     "PROFILES",
     "RELATIVE_MAJORS",
     "Key",
+    "are_keys",
     "fifths_apart",
     "modulation_probabilities",
     "parse_key",
@@ -114,6 +116,42 @@ def parse_key(text: str, argument: str = "key") -> Key:
     if mode is None:
         mode = "major" if letter.isupper() else "minor"
     return Key((_NATURALS[letter.upper()] + shift) % 12, _MODES[mode.lower()])
+
+
+def are_keys(classes: Sequence[str]) -> bool:
+    """Whether classes are keys, by their canonical names; if not, none of them is.
+
+    What belongs to keys (scales, profiles, transposition from one to another) is asked only of
+    classes that are keys. Music that is transposed stays in any other class.
+
+    Parameters
+    ----------
+    classes : sequence of str
+
+    Returns
+    -------
+    bool
+        True also of no classes.
+
+    Raises
+    ------
+    ValueError
+        If a name is empty or stands twice, is that of a key in another spelling, or some are keys
+        and some are not, as when one is misspelt.
+    """
+    others = [name for name in classes if name not in MAJOR_MINOR]
+    for i, name in enumerate(classes):
+        if not isinstance(name, str) or not name.strip() or name in classes[:i]:
+            raise ValueError(f"keys: {name!r:.60} must be a name, and stand once")
+    for name in others:
+        try:
+            key = parse_key(name)
+        except ValueError:
+            continue
+        raise ValueError(f"keys: {name!r} must be written {key.name!r}")
+    if others and len(others) < len(classes):
+        raise ValueError(f"keys: {others[0]!r:.60} is not a key, and others of the classes are")
+    return not others
 
 
 def scale_mask(key_name: str) -> np.ndarray:

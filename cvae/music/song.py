@@ -25,7 +25,7 @@ class Song:
     roll : ndarray of bool, shape (T, 88)
         Column 0 is MIDI number 21.
     key : str
-        One of the corpus's keys.
+        Its class: one of the corpus's keys.
     title : str
     source : str
         Where it comes from, such as ``"BWV 269"``, or the name of its file.
@@ -55,7 +55,8 @@ class Corpus:
     name : str
     keys : tuple of str
         The classes: the keys that occur, or all of them, by pitch class of the tonic, major before
-        minor.
+        minor. Or other names, such as composers, that one has put in their place with
+        `dataclasses.replace`: see `are_keys`.
     train, valid, test : tuple of Song
     step : float
         Of the rolls, in quarter notes.

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cvae.music.keys import RELATIVE_MAJORS, scale_mask
+from cvae.music.keys import RELATIVE_MAJORS, are_keys, scale_mask
 from cvae.music.pianoroll import LOWEST, check_roll, pitch_class_counts
 from cvae.music.song import key_class
 
@@ -148,10 +148,10 @@ def corpus_statistics(corpus) -> dict:
     dict
         ``name``; ``keys`` (number of classes); ``by_key`` (songs in each); then for each of
         ``train``, ``valid`` and ``test`` a dict of ``songs``, ``steps``, ``silent_steps``,
-        ``notes_per_step``, ``pitch_range`` (lowest and highest MIDI number), ``in_scale`` (share of
-        all notes in the scale of their song's key), and for songs read from files
-        ``analysis_agrees`` (share of the songs whose key has the scale of the key that music21's
-        analysis gives).
+        ``notes_per_step``, ``pitch_range`` (lowest and highest MIDI number); where the classes are
+        keys also ``in_scale`` (share of all notes in the scale of their song's key), and for songs
+        read from files ``analysis_agrees`` (share of the songs whose key has the scale of the key
+        that music21's analysis gives).
     """
     songs = [*corpus.train, *corpus.valid, *corpus.test]
     by_key = {key: sum(song.key == key for song in songs) for key in corpus.keys}
@@ -159,17 +159,17 @@ def corpus_statistics(corpus) -> dict:
     for split in ("train", "valid", "test"):
         songs = corpus.split(split)
         roll = np.concatenate([song.roll for song in songs])
-        notes_in_scale = sum(
-            pitch_class_counts(song.roll)[scale_mask(song.key)].sum() for song in songs
-        )
         report[split] = {
             "songs": len(songs),
             "steps": len(roll),
             "silent_steps": int((~roll.any(axis=1)).sum()),
             "notes_per_step": polyphony(roll),
             "pitch_range": pitch_range(roll),
-            "in_scale": _ratio(notes_in_scale, roll.sum()),
         }
+        if not are_keys(corpus.keys):
+            continue
+        in_scale = sum(pitch_class_counts(song.roll)[scale_mask(song.key)].sum() for song in songs)
+        report[split]["in_scale"] = _ratio(in_scale, roll.sum())
         analysed = [song for song in songs if song.analysis]
         if analysed:
             agree = [key_class(song.key) == key_class(song.analysis) for song in analysed]

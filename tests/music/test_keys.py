@@ -12,6 +12,7 @@ from cvae.music.keys import (
     PROFILES,
     RELATIVE_MAJORS,
     Key,
+    are_keys,
     fifths_apart,
     modulation_probabilities,
     parse_key,
@@ -211,3 +212,30 @@ def test_modulation_probabilities_name_a_bad_share(stay):
 def test_one_class_cannot_modulate():
     with pytest.raises(ValueError, match=r"\Aclasses: [^\n]+\Z"):
         modulation_probabilities(["C major"], 0.5)
+
+
+@pytest.mark.parametrize("keys", [MAJOR_MINOR, RELATIVE_MAJORS, ("F# minor",), ()])
+def test_classes_that_are_keys(keys):
+    assert are_keys(keys)
+
+
+def test_classes_that_are_no_keys():
+    assert not are_keys(("Ravel", "Bach")) and not are_keys(["H major"])
+
+
+@pytest.mark.parametrize(
+    ("classes", "named"),
+    [
+        (("C major", "H major"), "'H major' is not a key"),
+        (("Bach", "C major"), "'Bach' is not a key"),
+        (("C major", "E flat major"), "must be written 'E- major'"),
+        (("A", "B"), "must be written 'A major'"),
+        (("Bach", "Bach"), "stand once"),
+        (("Bach", " "), "must be a name"),
+        ((1, 2), "must be a name"),
+        ((["C major"], "G major"), "must be a name"),
+    ],
+)
+def test_classes_with_bad_names_are_refused_in_one_line(classes, named):
+    with pytest.raises(ValueError, match=rf"\Akeys: [^\n]*{named}[^\n]*\Z"):
+        are_keys(classes)

@@ -167,6 +167,12 @@ def test_agreement_of_key_and_analysis():
     assert "analysis_agrees" not in report["valid"]
 
 
+def test_classes_that_are_no_keys_have_no_scale(composers):
+    report = statistics.corpus_statistics(composers)
+    assert report["by_key"] == {"Ravel": 5, "Bach": 5, "Grieg": 4} and report["keys"] == 3
+    assert "notes_per_step" in report["train"] and "in_scale" not in report["train"]
+
+
 def test_share_in_scale_of_the_original(original):
     # Measured before this code was written.
     report = statistics.corpus_statistics(original)
