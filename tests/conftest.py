@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from execute import BOOK
+
+ROOT = Path(__file__).resolve().parent.parent
 
 # TensorFlow Probability 0.25 itself runs into these; they are not about our code.
 WARNINGS_OF_OTHERS = (
@@ -26,16 +27,15 @@ def pytest_configure(config):
 @pytest.fixture(scope="session")
 def texts():
     """Text of each file of the project, but those of others: path -> text."""
-    root = Path(__file__).resolve().parent.parent
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=root,
+        cwd=ROOT,
         capture_output=True,
         text=True,
     )
     if listing.returncode:
         pytest.skip("needs a git checkout")
-    paths = [root / name for name in filter(None, listing.stdout.split("\0"))]
+    paths = [ROOT / name for name in filter(None, listing.stdout.split("\0"))]
     ours = [path for path in paths if "vendor_root" not in path.parts and path.is_file()]
     contents = {path: path.read_bytes() for path in ours}
     return {path: data.decode("utf-8") for path, data in contents.items() if b"\0" not in data}
@@ -45,13 +45,13 @@ def texts():
 def built_book(tmp_path_factory):
     """Folder of the book's pages, built as `make book` does."""
     folder = tmp_path_factory.mktemp("book")
-    makefile = (BOOK.parent / "Makefile").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     command = re.search(r"jupyter-book (build .*)", makefile).group(1).split()
     command[1] = "."  # $(SOURCE), which is another folder for the book without solutions
     program = Path(sys.executable).with_name("jupyter-book")
     run = subprocess.run(
         [program, *command, "--path-output", folder],
-        cwd=BOOK.parent,
+        cwd=ROOT,
         capture_output=True,
         text=True,
     )
