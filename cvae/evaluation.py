@@ -199,9 +199,9 @@ def evaluate(
     training = [song.roll for song in corpus.train]
     real, keys = pieces(corpus, split)
     rolls, asked, _ = continuations(model, corpus, split, samples, seed)
-    profiles = PROFILES if are_keys(corpus.keys) else ()
-    if not profiles:  # nor scales
-        keys = asked = None
+    profiles = PROFILES
+    if not are_keys(corpus.keys):  # which alone have profiles and scales
+        profiles, keys, asked = (), None, None
     return {
         "corpus": corpus.name,
         "split": split,
