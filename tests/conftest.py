@@ -1,5 +1,6 @@
 """What several test files share: corpora, weights, the project's own files, the built book."""
 
+import gc
 import re
 import subprocess
 import sys
@@ -20,6 +21,9 @@ WARNINGS_OF_OTHERS = (
 
 
 def pytest_configure(config):
+    # music21 and TensorFlow make so many objects that Python spends up to 40 % of its time looking
+    # for those that are garbage.
+    gc.set_threshold(50_000)
     for line in WARNINGS_OF_OTHERS:
         config.addinivalue_line("filterwarnings", line)
 

@@ -54,6 +54,12 @@ def linear():
     return model, lambda rolls: np.argmax(rolls.mean(axis=-2) @ weights, axis=-1)
 
 
+@pytest.fixture
+def briefly(eagerly, monkeypatch):
+    """Eagerly, and with continuations of 8 steps in the place of 64: nearly all of the time."""
+    monkeypatch.setattr(evaluation, "STEPS", 8)
+
+
 EMPTY = Corpus("void", ("C major", "E major", "A- major"), (), (), ())
 
 
@@ -162,7 +168,7 @@ def test_evaluate_says_what_the_command_prints(trained, tiny_corpus):
 
 
 def test_classes_that_are_no_keys_have_neither_profiles_nor_scales(
-    trained, tiny_corpus, composers, eagerly
+    trained, tiny_corpus, composers, briefly
 ):
     few = {"draws": 1, "iw_samples": 1, "samples": 4}
     result = evaluate(trained.model, composers, **few)
@@ -177,7 +183,7 @@ def test_classes_that_are_no_keys_have_neither_profiles_nor_scales(
     assert np.isfinite(mixed["mixture_bound"])  # a composer is the same in any key
 
 
-def test_evaluate_is_a_mean_over_draws(tiny_corpus, eagerly):
+def test_evaluate_is_a_mean_over_draws(tiny_corpus, briefly):
     model = VAE(hidden_dim=4)
     few = {"iw_samples": 1, "samples": 1}
     one = [evaluate(model, tiny_corpus, "test", s, 1, **few)["bound"] for s in range(10)]
@@ -187,7 +193,7 @@ def test_evaluate_is_a_mean_over_draws(tiny_corpus, eagerly):
 
 
 @pytest.mark.parametrize("prior", ["standard", "lstm"])
-def test_sequences_are_scored_on_whole_songs_and_on_windows(prior, tiny_corpus, eagerly):
+def test_sequences_are_scored_on_whole_songs_and_on_windows(prior, tiny_corpus, briefly):
     """Songs longer than 16 steps, so that the two differ; each by the terms of its examples."""
     songs = [
         replace(song, roll=np.concatenate([song.roll] * 4)[: 20 + i])
@@ -222,7 +228,7 @@ def test_continuations_infer_the_key_if_none_is_told(tiny_corpus, eagerly):
     assert not np.array_equal(told, inferred)
 
 
-def test_a_model_without_classes_has_no_key_accuracy(blank, tiny_corpus, eagerly):
+def test_a_model_without_classes_has_no_key_accuracy(blank, tiny_corpus, briefly):
     result = evaluate(blank, tiny_corpus, "valid", draws=1, iw_samples=1, samples=1)
     assert result["key_accuracy"] == {} and result["kl_w"] == 0
     assert json.loads(json.dumps(result, allow_nan=False)) == result
@@ -331,7 +337,7 @@ def test_a_key_for_each_roll():
         sample_statistics([np.ones((2, 88), bool)] * 2, ["C major"])
 
 
-def test_songs_may_be_of_any_length(linear, eagerly):
+def test_songs_may_be_of_any_length(linear, briefly):
     """A single step, and songs of very different lengths."""
     songs = tuple(
         Song(notes_to_roll([[60, 64, 67]] * steps), "C major", "t", "s") for steps in (1, 40)
@@ -391,7 +397,7 @@ def test_importance_weighted_score_is_by_step_and_its_error_by_song(tiny_corpus,
         assert error == pytest.approx(jackknife, rel=0.1, abs=1e-9)
 
 
-def test_evaluate_takes_the_mixture_on_demand(tiny_corpus, eagerly):
+def test_evaluate_takes_the_mixture_on_demand(tiny_corpus, briefly):
     model, few = VAE(hidden_dim=4), {"draws": 1, "iw_samples": 2, "samples": 1}
     assert evaluate(model, tiny_corpus, **few)["mixture_bound"] is None
     result = evaluate(model, tiny_corpus, mixture=True, **few)

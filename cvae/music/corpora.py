@@ -24,8 +24,6 @@ path of a pickle          laid out as the original's: ``train``, ``valid`` and `
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from scipy.io import loadmat
-
 from cvae.music.downloads import download
 from cvae.music.files import SUFFIXES, Reading, read_folder
 from cvae.music.keys import parse_key, profile_key
@@ -234,6 +232,8 @@ def _read_original() -> dict[str, list[Song]]:
 
 def _read_bl(name: str) -> dict[str, list[Song]]:
     """Songs of a file of Boulanger-Lewandowski's by split, each in C major or C minor."""
+    from scipy.io import loadmat  # half of the time that cvae.music would take to import
+
     path = download(FILES[name], name)[0]
     cells = loadmat(path)
     songs = {}

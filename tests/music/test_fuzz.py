@@ -11,7 +11,7 @@ from cvae.music import musicxml
 
 
 def test_spoilt_files_are_read_or_refused_in_one_line(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(musicxml, "MAX_SECONDS", SECONDS / 2)
+    monkeypatch.setattr(musicxml, "MAX_SECONDS", SECONDS / 4)
     counts = fuzz(2000, 0, tmp_path)
     with capsys.disabled():
         print(f"\n{counts}")
