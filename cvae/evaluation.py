@@ -167,7 +167,8 @@ def evaluate(
         corpus, split, seed; bound, reconstruction, kl_z, kl_w (nats a step, mean over all steps
         of all songs; a model of sequences reads whole songs, with one w for each); window_bound
         (of a model of sequences: the bound on the windows of 16 steps that the original cuts,
-        each with a w of its own and an empty memory; else None); iw_bound, iw_samples, iw_bound_se
+        each with a w of its own and an empty memory, one posterior sample each, as a step is in up
+        to 16 of them; else None); iw_bound, iw_samples, iw_bound_se
         (see `importance_weighted_score`); mixture_bound, mixture_bound_se (of the mixture, else
         None); key_accuracy (object: number of steps in the window ->
         accuracy, with "song" for whole songs; empty for a model without classes); key_profiles
@@ -195,7 +196,7 @@ def evaluate(
     window_bound = None
     if model.sequential:
         cut = examples(corpus, split, ORIGINAL_WINDOW)
-        window_bound = _mean_score(model, cut, seed, draws, progress)["bound"]
+        window_bound = score(model, cut, seed)["bound"]
     training = [song.roll for song in corpus.train]
     real, keys = pieces(corpus, split)
     rolls, asked, _ = continuations(model, corpus, split, samples, seed)
