@@ -43,15 +43,16 @@ def check_match(model, corpus):
         )
 
 
-def score(model, data, seed, draw=0, samples=1):
-    """Bound and key accuracy, one posterior sample an example.
+def score(model, data, seed, draws=1, samples=1):
+    """Bound and key accuracy.
 
     Parameters
     ----------
     model : LatentModel
     data : Examples
-    seed, draw : int
-        Each pair gives other posterior samples.
+    seed : int
+    draws : int
+        The bound is a mean over so many posterior samples of each example.
     samples : int
         With more than 1 the bound is tighter, as in `LatentModel.elbo`.
 
@@ -62,9 +63,12 @@ def score(model, data, seed, draw=0, samples=1):
         step; key_accuracy: share of the examples whose most probable class is the true one (NaN
         for a model without classes).
     """
-    parts, groups = [], chunks(data.length, CHUNK)
-    for i, (index, count, longest) in enumerate(groups):
-        chunk_seed = np.array([seed, draw * len(groups) + i], np.int32)
+    # Side by side, as the time is that of the steps, which follow one another, not of the examples.
+    columns = ("start", "length", "key", "song")
+    data = data._replace(**{name: np.tile(getattr(data, name), draws) for name in columns})
+    parts = []
+    for i, (index, count, longest) in enumerate(chunks(data.length, draws * CHUNK)):
+        chunk_seed = np.array([seed, i], np.int32)
         parts.append(_terms(model, data, index, longest, chunk_seed, samples)[:, :count])
     terms = np.concatenate(parts, axis=1)
     log_likelihood, kl_z, kl_w, gain = terms[:4].sum(axis=1, dtype=float) / data.length.sum()
@@ -193,7 +197,7 @@ def evaluate(
         mixture_bound, mixture_bound_se = importance_weighted_score(
             in_all_keys, data, seed, iw_samples, progress
         )
-    window_bound = None
+    bound, window_bound = score(model, data, seed, draws), None
     if model.sequential:
         cut = examples(corpus, split, ORIGINAL_WINDOW)
         window_bound = score(model, cut, seed)["bound"]
@@ -207,7 +211,7 @@ def evaluate(
         "corpus": corpus.name,
         "split": split,
         "seed": seed,
-        **_mean_score(model, data, seed, draws, progress),
+        **{name: bound[name] for name in ("bound", "reconstruction", "kl_z", "kl_w")},
         "window_bound": window_bound,
         "iw_bound": iw_bound,
         "iw_samples": iw_samples,
@@ -221,13 +225,6 @@ def evaluate(
         "songs": len(corpus.split(split)),
         "steps": int(data.length.sum()),
     }
-
-
-def _mean_score(model, data, seed, draws, progress):
-    bar = progress_bar(range(draws), progress, desc="bound", leave=False)
-    rows = [score(model, data, seed, draw) for draw in bar]
-    names = ("bound", "reconstruction", "kl_z", "kl_w")
-    return {name: float(np.mean([row[name] for row in rows])) for name in names}
 
 
 def continuations(model, corpus, split, samples=500, seed=0, **options):
