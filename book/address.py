@@ -17,6 +17,10 @@ import sys
 
 if "google.colab" in sys.modules:
     !pip install "cvae @ git+{address}" | grep -v "already satisfied"
+
+from cvae.quiet import import_tensorflow
+
+import_tensorflow()  # without what it writes to the log when it starts
 """
 # GitHub's alone: Colab opens notebooks from nowhere else.
 ADDRESS = re.compile(r"(https://github\.com/[A-Za-z0-9-]+/[A-Za-z0-9._-]+?)(?:\.git)?/?")
