@@ -33,7 +33,7 @@ from cvae.music import load_corpus, parse_key
 from cvae.music.corpora import SPLITS, is_read_from_files
 from cvae.music.files import Reading
 from cvae.music.keys import are_keys
-from cvae.paths import data_folder, reason, write_atomically
+from cvae.paths import PARTIAL, data_folder, reason, write_atomically
 from cvae.stored import read_arrays, read_json
 
 __all__ = ["Run", "build_model", "load_run", "load_settings", "model_options"]
@@ -412,6 +412,8 @@ def locked(folder):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(f"{folder}: another training is writing there") from None
+        for half in Path(folder).glob(f"*{PARTIAL}"):  # of a training that was killed
+            half.unlink()
         yield
 
 

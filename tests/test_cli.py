@@ -1,6 +1,8 @@
 """The command line: what it does, and what bad input gets."""
 
+import errno
 import json
+import os
 import pickle
 import shutil
 import subprocess
@@ -273,6 +275,51 @@ def test_a_killed_first_epoch_can_be_resumed(cvae, place):
     (place / "runs/killed/weights.npz").unlink()
     assert cvae("train killed --resume")[0] == 0
     assert (place / "runs/killed/weights.npz").read_bytes() == good
+
+
+@pytest.mark.parametrize("written", range(4))  # the settings, weights and state, and once more
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [("fsync", errno.ENOSPC), ("fsync", errno.EIO), ("replace", errno.EROFS)],
+)
+def test_a_training_that_cannot_write_says_so_and_goes_on_later(
+    call, code, written, cvae, place, monkeypatch, eagerly
+):
+    shutil.rmtree(place / "runs/fault", ignore_errors=True)
+    shutil.copytree(place / "runs/run1", place / "runs/fault")
+    before = {p.name: p.read_bytes() for p in (place / "runs/fault").glob("*.*z*")}
+    real, calls = getattr(os, call), []
+
+    def failing(*arguments):
+        calls.append(arguments)
+        if len(calls) > written:
+            raise OSError(code, os.strerror(code), *map(str, arguments[:1]))
+        return real(*arguments)
+
+    monkeypatch.setattr(os, call, failing)
+    status, _, err = cvae("train fault --resume --epochs 4")
+    assert status == 2 and err.count("\n") == 1
+    assert err.startswith("cvae: error: ") and err.endswith(f": {os.strerror(code)}\n")
+    assert "runs/fault/" in err.replace(os.sep, "/") and "partial" not in err
+    assert not list((place / "runs/fault").glob("*.partial"))
+    if written < 2:
+        after = {p.name: p.read_bytes() for p in (place / "runs/fault").glob("*.*z*")}
+        assert len(before) == 2 and after == before
+    monkeypatch.setattr(os, call, real)
+    assert cvae("train fault --resume --epochs 4")[0] == 0
+
+
+def test_a_run_whose_corpus_is_gone_keeps_what_it_has(cvae, place):
+    before = {p.name: p.read_bytes() for p in (place / "runs/run1").iterdir() if p.is_file()}
+    (place / "tiny.pickle").rename(place / "aside.pickle")
+    try:
+        for line in ("train run1 --resume --epochs 9", "evaluate run1"):
+            status, _, err = cvae(line)
+            assert status == 2 and "tiny.pickle" in err and err.count("\n") == 1
+    finally:
+        (place / "aside.pickle").rename(place / "tiny.pickle")
+    after = {p.name: p.read_bytes() for p in (place / "runs/run1").iterdir() if p.is_file()}
+    assert after == before
 
 
 def test_one_training_at_a_time_in_a_folder(cvae, place):

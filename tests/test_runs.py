@@ -547,3 +547,10 @@ def test_a_corpus_that_is_gone(run, tmp_path):
     run.settings["corpus"] = str(tmp_path / "gone")
     with pytest.raises(ValueError, match="gone, that of .* is no longer there"):
         run.corpus()
+
+
+def test_what_a_killed_training_left_half_written_goes_with_the_next(tmp_path):
+    (tmp_path / "state.npz.1-2.partial").write_bytes(b"half")
+    (tmp_path / "state.npz").write_bytes(b"whole")
+    with runs.locked(tmp_path):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "state.npz"]
