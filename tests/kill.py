@@ -25,7 +25,7 @@ from cvae.runs import LOCK, SETTINGS, STATE, WEIGHTS
 
 EPOCHS = 8  # from one kill to the next, more or less
 MODEL = "--corpus tiny.pickle --model cl-vae --hidden-dim 4 --hidden-class-dim 4"
-TRAINING = f"{MODEL} --batch-size 16 --transpose 3 --patience 0"
+TRAINING = f"{MODEL} --batch-size 48 --transpose 3 --patience 0"
 NAMES = {"C major": "C", "E major": "E", "A- major": "A-"}
 
 
