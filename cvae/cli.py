@@ -127,7 +127,7 @@ def sample(args):
     run = load_run(args.run or args.name, args.model_dir)
     check_sizes(n=args.n, t=args.t, seed_steps=args.seed_steps)
     check_seed(args.seed)
-    files = _files(Path(args.name).name, args)
+    files = _files(Path(args.name).resolve().name, args)
     if args.then_key and not args.key:
         raise ValueError(f"--then-key: got {args.then_key!r}, needs --key for the first half")
     key = run.key_index(args.key, "--key") if args.key else None

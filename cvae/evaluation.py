@@ -27,7 +27,8 @@ __all__ = [
     "score",
 ]
 
-CHUNK = 4096  # steps that are scored at once
+CHUNK = 4096  # steps, or windows, that are scored at once
+SIDE_BY_SIDE = 10  # draws of an example that are walked through together
 WINDOW_LENGTHS = (1, 4, 8, 16, 32)
 ORIGINAL_WINDOW = 16
 SEED_STEPS, STEPS = 16, 64
@@ -63,22 +64,23 @@ def score(model, data, seed, draws=1, samples=1):
         step; key_accuracy: share of the examples whose most probable class is the true one (NaN
         for a model without classes).
     """
-    # Side by side, as the time is that of the steps, which follow one another, not of the examples.
+    # Together, as the time is that of the steps, which follow one another, not of the examples.
     columns = ("start", "length", "key", "song")
     data = data._replace(**{name: np.tile(getattr(data, name), draws) for name in columns})
-    parts = []
-    for i, (index, count, longest) in enumerate(chunks(data.length, draws * CHUNK)):
+    parts, most = [], min(draws, SIDE_BY_SIDE) * CHUNK
+    for i, (index, count, longest) in enumerate(chunks(data.length, most)):
         chunk_seed = np.array([seed, i], np.int32)
         parts.append(_terms(model, data, index, longest, chunk_seed, samples)[:, :count])
     terms = np.concatenate(parts, axis=1)
     log_likelihood, kl_z, kl_w, gain = terms[:4].sum(axis=1, dtype=float) / data.length.sum()
-    return {
+    result = {
         "bound": kl_z + kl_w - log_likelihood - gain,
         "reconstruction": -log_likelihood,
         "kl_z": kl_z,
         "kl_w": kl_w,
         "key_accuracy": terms[4].mean(dtype=float),
     }
+    return {name: float(value) for name, value in result.items()}
 
 
 # Without XLA: a few passes do not pay for its compilation.
@@ -329,8 +331,8 @@ def _guesses(model, rolls):
     """Most probable class of each roll (N, T, P): int (N,)."""
     if not model.classes:
         raise ValueError(f"model: {model.name!r} has no classes")
-    chunks = [rolls[i : i + CHUNK] for i in range(0, len(rolls), CHUNK)]
-    modes = [model.infer_w(tf.cast(chunk, tf.float32)).mode() for chunk in chunks]
+    parts = [rolls[i : i + CHUNK] for i in range(0, len(rolls), CHUNK)]
+    modes = [model.infer_w(tf.cast(part, tf.float32)).mode() for part in parts]
     return np.concatenate([np.argmax(mode, axis=-1) for mode in modes])
 
 

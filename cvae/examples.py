@@ -113,6 +113,12 @@ def examples(corpus, split, length=1, stride=1, to_the_end=False):
         size += [min(longest, total - first) for first in starts]
         song += [i] * len(starts)
         row += total + 1
+    strange = next((entry for entry in songs if entry.key not in corpus.keys), None)
+    if strange:
+        raise ValueError(
+            f"corpus: {strange.key!r}, the key of {strange.title!r}, is none of its classes; "
+            f"these are {', '.join(corpus.keys)}"
+        )
     song = np.array(song, np.int32)
     key = np.array([corpus.keys.index(entry.key) for entry in songs], np.int32)[song]
     return Examples(

@@ -13,7 +13,6 @@ import sys
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cvae import cli
 from cvae.music import note_repetition, pitch_in_scale_rate, polyphony, scale_consistency
 from cvae.music.audio import Player, render, write
 from cvae.music.midi import read_midi
@@ -109,12 +108,14 @@ def command(name: str) -> str:
 
 def build() -> None:
     """Make all rows in `data/samples`; those that are there are replaced."""
+    from cvae.cli import main  # not for those who only look at it
+
     folder = data_folder() / "samples"
     folder.mkdir(exist_ok=True)
     rows = {}
     for name, (title, start) in ROWS.items():
         with contextlib.chdir(data_folder().parent):
-            status = cli.main(shlex.split(command(name))[1:])
+            status = main(shlex.split(command(name))[1:])
         if status:
             sys.exit(status)
         made = folder / f"{start.split()[-1] if 'excerpt' in start else name}_0.mid"

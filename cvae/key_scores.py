@@ -99,8 +99,8 @@ def accuracy_interval(right, song, seed=0):
     songs = np.unique(song, return_inverse=True)[1]
     total, size = np.bincount(songs, right), np.bincount(songs)
     drawn = np.random.default_rng(seed).integers(len(size), size=(RESAMPLES, len(size)))
-    means = total[drawn].sum(axis=1) / size[drawn].sum(axis=1)
-    return [float(end) for end in np.percentile(means, [2.5, 97.5])]
+    resampled = total[drawn].sum(axis=1) / size[drawn].sum(axis=1)
+    return [float(end) for end in np.percentile(resampled, [2.5, 97.5])]
 
 
 def weighted_score(truth, guesses):

@@ -20,7 +20,7 @@ WINDOW = 3
 """Steps of the window about each step, by which `find_key` tells the key of a bar."""
 
 STAY = 0.9
-"""Probability that the key stays from a step to the next, see `modulation_probabilities`."""
+"""Probability that the key stays from a beat to the next, see `modulation_probabilities`."""
 
 WINDOW_SHARPNESS = 4
 """Power that windows are sharpened by, see `cvae.calibration.sharpened`."""

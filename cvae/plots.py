@@ -129,7 +129,10 @@ def plot_roll(
 
 
 def plot_history(
-    history: Mapping[str, Sequence[float]], ax: Axes | None = None, quantity: str = "bound"
+    history: Mapping[str, Sequence[float]],
+    ax: Axes | None = None,
+    quantity: str = "bound",
+    annealing: int = 0,
 ) -> Axes:
     """Plot a quantity by epoch, on train and valid where the history has it.
 
@@ -141,6 +144,9 @@ def plot_history(
     quantity : str
         What is plotted: "bound", "reconstruction", "kl_z", "kl_w" or "key_accuracy". The epoch of
         the best validation bound, whose weights are kept, is marked.
+    annealing : int
+        Epochs until the weights of both KL terms are 1: the best is sought after them (where
+        nothing comes after them, the last epoch is kept).
 
     Returns
     -------
@@ -155,8 +161,9 @@ def plot_history(
     for split in found:
         colour, line = styles[split]
         ax.plot(epoch, history[f"{split}_{quantity}"], line, color=colour, label=split)
-    if len(history.get("valid_bound", ())):
-        best = int(np.argmin(history["valid_bound"]))
+    if len(epoch) and "valid_bound" in history:
+        after = history["valid_bound"][annealing:]
+        best = annealing + int(np.argmin(after)) if len(after) else len(epoch) - 1
         ax.axvline(epoch[best], color="0.5", linestyle=":", label=f"kept: epoch {epoch[best]}")
     ax.set(xlabel="epoch", ylabel=QUANTITIES[quantity])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import bootstrap
 
 import cvae
-from cvae.evaluation import SEED_STEPS, STEPS, continuations, evaluate, pieces, sample_statistics
+from cvae.evaluation import continuations, evaluate, pieces, sample_statistics
 from cvae.examples import SONG
 from cvae.experiments import (
     CERTAINTIES,
@@ -257,20 +257,19 @@ def sample_rows(models, quick=False):
         split, model, key, certainty and the statistics; the data's own as model "data", from
         windows of 64 steps.
     """
-    rows = []
+    rows, count = [], 10 if quick else SAMPLES
     corpus = load_corpus("jsb")
     plain, classifying = (load_run(models / name).model for name in ("jsb-vae", "jsb-cl-vae"))
     for split in SPLITS:
-        songs = [song for song in corpus.split(split) if len(song.roll) >= SEED_STEPS]
         rows.append({"split": split, "model": "data"} | sample_statistics(*pieces(corpus, split)))
-        chosen = np.random.default_rng(0).integers(len(songs), size=10 if quick else SAMPLES)
-        seeds = np.stack([songs[i].roll[:SEED_STEPS] for i in chosen])
         for name, model in (("vae", plain), ("cl-vae, key inferred", classifying)):
-            statistics = sample_statistics(model.generate(seeds, STEPS))
+            rolls, _, _ = continuations(model, corpus, split, count, key=None)
+            statistics = sample_statistics(rolls)
             rows.append({"split": split, "model": name} | statistics)
         for certainty in CERTAINTIES:
             for k, key in enumerate(corpus.keys):
-                rolls = classifying.generate(seeds, STEPS, k, certainty=certainty)
+                told = {"key": k, "certainty": certainty}
+                rolls, _, _ = continuations(classifying, corpus, split, count, **told)
                 statistics = sample_statistics(rolls, [key] * len(rolls))
                 row = {"split": split, "model": "cl-vae", "key": key, "certainty": certainty}
                 rows.append(row | statistics)

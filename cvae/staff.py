@@ -105,6 +105,8 @@ def _score_notes(score):
         treble, stem = 2 * i < len(score.parts), -1 if i % 2 else 1
         for element in part.flatten().notes:
             onset, quarters = float(element.offset), float(element.quarterLength)
+            if quarters == 0:  # a grace note
+                continue
             for pitch in element.pitches:
                 position, alter = pitch.diatonicNoteNum - 1, int(pitch.alter)
                 yield _Note(onset, quarters, position, alter, treble, stem)

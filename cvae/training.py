@@ -24,8 +24,8 @@ from cvae.runs import (
     WEIGHTS,
     Run,
     check_history,
+    find_run,
     load_arrays,
-    load_run,
     locked,
     save_arrays,
     set_weights,
@@ -226,7 +226,7 @@ def retrained(name_or_path, progress=None, **changes):
     ValueError
         If there is no such run, or a setting is out of its range.
     """
-    run = Run.untrained(load_run(name_or_path).folder)
+    run = Run.untrained(find_run(name_or_path))
     fit(
         run.model,
         run.corpus(),

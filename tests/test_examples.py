@@ -1,5 +1,7 @@
 """Cutting songs against slices of their rolls; batches by what they hold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -274,3 +276,9 @@ def test_lanes_are_shuffled_by_song():
     assert not np.array_equal(first, second)
     again, _ = lanes(song, 3, np.random.default_rng(0))
     np.testing.assert_array_equal(first, again)
+
+
+def test_a_song_of_no_class_is_named(tiny_corpus):
+    renamed = replace(tiny_corpus, keys=("Bach", "Ravel", "Grieg"))
+    with pytest.raises(ValueError, match="corpus: 'C major', the key of 'song 0', is none of its"):
+        examples(renamed, "train")

@@ -100,6 +100,14 @@ def test_history_of_the_bound_marks_the_weights_kept():
     assert "nats per step" in ax.get_ylabel()
 
 
+@pytest.mark.parametrize(("annealing", "kept"), [(0, 1), (4, 6), (8, 8)])
+def test_history_marks_the_best_epoch_after_annealing(annealing, kept):
+    bounds = [1.0, 2.0, 3.0, 4.0, 9.0, 8.0, 8.5, 8.5]
+    history = {"epoch": list(range(1, 9)), "valid_bound": bounds}
+    ax = plots.plot_history(history, annealing=annealing)
+    assert [line.get_label() for line in ax.get_lines()] == ["valid", f"kept: epoch {kept}"]
+
+
 def test_history_of_another_quantity():
     ax = plots.plot_history(HISTORY, quantity="key_accuracy")
     assert [line.get_label() for line in ax.get_lines()] == ["valid", "kept: epoch 3"]

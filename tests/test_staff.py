@@ -71,6 +71,15 @@ def test_score_has_its_own_lengths(ax):
     assert len(ax.lines) == 1 + 2  # flags: one for the dotted eighth, two for the sixteenth
 
 
+def test_grace_notes_are_left_out(ax):
+    from music21.note import Note
+    from music21.stream import Part, Score
+
+    part = Part([Note("C5"), Note("D5").getGrace(), Note("E5")])
+    staff.plot_staff(Score([part]), stop=2, ax=ax)
+    assert dots_and_heads(ax)[1] == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

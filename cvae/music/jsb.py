@@ -144,7 +144,7 @@ def write_table(chorales: Iterable[Chorale], split: dict[str, list[str]], path: 
     write_atomically(path, (head + ",\n".join(lines) + "\n]\n}\n").encode())
 
 
-def build_jsb(path: str | Path | None = None, progress: bool = True) -> Path:
+def build_jsb(path: str | Path | None = None, progress: bool | None = None) -> Path:
     """Build the table of the corpus ``jsb`` from music21's scores; takes a minute or two.
 
     With the version of music21 that the table names, the result is identical to the byte. An
@@ -154,8 +154,8 @@ def build_jsb(path: str | Path | None = None, progress: bool = True) -> Path:
     ----------
     path : str or Path, optional
         The file to write; by default the table that comes with the project.
-    progress : bool
-        Show a progress bar.
+    progress : bool, optional
+        Show a progress bar (by default: to people only).
 
     Returns
     -------

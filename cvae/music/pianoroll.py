@@ -6,6 +6,7 @@ range is an error.
 """
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ def notes_to_roll(steps: Sequence[Sequence[int]]) -> np.ndarray:
     notes = np.array([note for step in steps for note in step])
     if notes.size == 0:
         return np.zeros((len(steps), PITCHES), dtype=bool)
-    if notes.dtype.kind not in "iu":
+    if notes.ndim != 1 or notes.dtype.kind not in "iu":
         raise ValueError("steps: notes must be whole MIDI numbers from 21 to 108")
     outside = np.flatnonzero((notes < LOWEST) | (notes > HIGHEST))
     if outside.size:
@@ -93,8 +94,10 @@ def transpose(roll: np.ndarray, semitones: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a note would leave MIDI 21 to 108.
+        If a note would leave MIDI 21 to 108, or `semitones` is no whole number.
     """
+    if not isinstance(semitones, Integral):
+        raise ValueError(f"semitones: got {semitones!r}, must be a whole number")
     roll = np.asarray(roll, dtype=bool)
     used = np.flatnonzero(roll.any(axis=tuple(range(roll.ndim - 1))))
     if used.size and not (0 <= used[0] + semitones and used[-1] + semitones < PITCHES):

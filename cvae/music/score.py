@@ -6,6 +6,7 @@ performance that slows down.
 
 from collections import Counter
 from itertools import pairwise
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,7 +143,7 @@ class Score(NamedTuple):
 
 def check_step(step: float) -> None:
     """Raise ValueError unless a step is from 1/16 to 4 quarter notes."""
-    if not 1 / 16 <= step <= 4:
+    if not isinstance(step, Real) or not 1 / 16 <= step <= 4:
         raise ValueError(f"step: got {step!r}, must be from 0.0625 to 4 quarter notes")
 
 

@@ -153,8 +153,8 @@ def corpus_statistics(corpus) -> dict:
         read from files ``analysis_agrees`` (share of the songs whose key has the scale of the key
         that music21's analysis gives).
     """
-    songs = [*corpus.train, *corpus.valid, *corpus.test]
-    by_key = {key: sum(song.key == key for song in songs) for key in corpus.keys}
+    everything = [*corpus.train, *corpus.valid, *corpus.test]
+    by_key = {key: sum(song.key == key for song in everything) for key in corpus.keys}
     report = {"name": corpus.name, "keys": len(corpus.keys), "by_key": by_key}
     for split in ("train", "valid", "test"):
         songs = corpus.split(split)

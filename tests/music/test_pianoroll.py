@@ -36,11 +36,17 @@ def test_ends_of_the_piano():
         ([(109,)], "note 109 in step 0"),
         ([(60.5,)], "whole MIDI numbers"),
         ([("C",)], "whole MIDI numbers"),
+        ([[[60, 64]]], "whole MIDI numbers"),
     ],
 )
 def test_notes_that_are_refused(steps, message):
     with pytest.raises(ValueError, match=message):
         notes_to_roll(steps)
+
+
+def test_a_quarter_tone_is_no_transposition():
+    with pytest.raises(ValueError, match="semitones: got 0.5, must be a whole number"):
+        transpose(notes_to_roll([(60,)]), 0.5)
 
 
 @given(STEPS, st.integers(-87, 87))

@@ -43,6 +43,7 @@ def test_a_rest_at_the_end_belongs_to_the_piece():
         (score((60, 0, MAX_STEPS)), 0.5, f"{2 * MAX_STEPS} steps are more than the limit"),
         (score((60, 0, 1)), 0.01, "step: got 0.01, must be from 0.0625 to 4"),
         (score((60, 0, 1)), float("nan"), "step: got nan"),
+        (score((60, 0, 1)), "0.5", "step: got .0.5., must be from 0.0625 to 4"),
         (Score(*np.zeros((3, 0), int), 0.0, None), 1, "no notes"),
         (score((60, -1, 2)), 1, "before the beginning"),
         (score((60, 3, 2), (60, 0, 9)), 1, "end before they begin"),
