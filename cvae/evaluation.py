@@ -261,10 +261,21 @@ def continuations(model, corpus, split, samples=500, seed=0, **options):
 def pieces(corpus, split):
     """The songs of a split cut into pieces as long as continuations, 64 steps.
 
+    Parameters
+    ----------
+    corpus : Corpus
+    split : {"train", "valid", "test"}
+
     Returns
     -------
     bool array (N, 64, P), list of N str
-        And the keys of their songs. A rest that is shorter is left out.
+        And the keys of their songs. A rest that is shorter is left out. Where no song has 64 steps,
+        pieces are as long as the longest.
+
+    Raises
+    ------
+    ValueError
+        If the split is unknown or empty.
     """
     songs, length = _songs_with(STEPS, corpus, split)
     cut = windows(songs, corpus.keys, length, stride=length)
@@ -284,16 +295,49 @@ def key_accuracy(model, corpus, split, lengths=WINDOW_LENGTHS):
     Windows start at every step of every song; those of whole songs are named "song". Lengths that
     no song reaches are left out.
 
+    Parameters
+    ----------
+    model : LatentModel
+    corpus : Corpus
+        With the keys of the model.
+    split : {"train", "valid", "test"}
+    lengths : sequence of int
+        In steps.
+
     Returns
     -------
     dict
         Number of steps, as a string, or "song" -> accuracy.
+
+    Raises
+    ------
+    ValueError
+        If the model has no classes, the split is unknown or empty, or a length below 1.
     """
     return _accuracy(lambda rolls: _guesses(model, rolls), corpus, split, lengths)
 
 
 def profile_accuracy(corpus, split, profile, lengths=WINDOW_LENGTHS):
-    """The same for a key profile, one of `cvae.music.keys.PROFILES`."""
+    """The same for a key profile.
+
+    Parameters
+    ----------
+    corpus, split, lengths
+        See `key_accuracy`.
+    profile : str
+        A name in `cvae.music.keys.PROFILES`.
+
+    Returns
+    -------
+    dict
+        See `key_accuracy`.
+
+    Raises
+    ------
+    ValueError
+        If the profile is unknown, the classes are no keys, the split is unknown or empty, or a
+        length below 1.
+    """
 
     def guess(rolls):
         return np.argmax(profile_scores(rolls, profile, corpus.keys), axis=-1)
@@ -316,10 +360,21 @@ def _accuracy(guess, corpus, split, lengths):
 def key_confusion(model, corpus, split, length=1):
     """How often each key is taken for each other on windows of `length` steps.
 
+    Parameters
+    ----------
+    model, corpus, split
+        See `key_accuracy`.
+    length : int
+
     Returns
     -------
     int array (K, K)
         Rows: the song's key; columns: the most probable key.
+
+    Raises
+    ------
+    ValueError
+        See `key_accuracy`.
     """
     cut = windows(songs_of(corpus, split), corpus.keys, length=length)
     confusion = np.zeros((len(corpus.keys), len(corpus.keys)), int)

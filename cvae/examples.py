@@ -133,7 +133,23 @@ def shortened(data, rng):
 
 
 def gather(data, index, longest, sequential):
-    """The examples of a batch, (B,) -> Batch of bool arrays, padded to `longest` steps."""
+    """The examples of a batch.
+
+    Parameters
+    ----------
+    data : cvae.examples.Examples
+    index : int32 (B,)
+        Their numbers.
+    longest : int
+        Steps to which they are padded.
+    sequential : bool
+        Whether they are for a model of sequences; else `longest` is 1.
+
+    Returns
+    -------
+    Batch
+        Its `x` and `x_prev` are bool.
+    """
     offset = tf.range(longest)
     row = tf.gather(data.start, index)[:, None] + offset  # (B, T)
     inside = offset < tf.gather(data.length, index)[:, None]

@@ -17,7 +17,8 @@ __all__ = ["STAY", "WINDOW", "WINDOW_SHARPNESS", "FoundKey", "find_key"]
 # Of the default model: what agrees best with the chorales' human analyses, and the sharpness fitted
 # to whole songs of the validation split (data/results/key-inference.json).
 WINDOW = 3
-"""Steps of the window about each step, by which `find_key` tells the key of a bar."""
+"""Steps of the window about each step, by which `find_key` tells the key of a bar: three beats
+where a step is a beat."""
 
 STAY = 0.9
 """Probability that the key stays from a beat to the next, see `modulation_probabilities`."""

@@ -90,6 +90,11 @@ def plot_roll(
     -------
     Axes
         The bars are its containers: notes in the scale (or all), then those outside it.
+
+    Raises
+    ------
+    ValueError
+        If `roll` is no roll, or `key` no key.
     """
     roll = check_roll(roll)
     pitch, start, end = np.array(held_notes(roll), dtype=int).reshape(-1, 3).T
@@ -151,6 +156,11 @@ def plot_history(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If the quantity is unknown, or not in the history.
     """
     found = [split for split in ("train", "valid") if f"{split}_{quantity}" in history]
     if quantity not in QUANTITIES or not found:
@@ -186,6 +196,11 @@ def plot_confusion(matrix: np.ndarray, keys: Sequence[str], ax: Axes | None = No
     -------
     Axes
         Its image holds the percentages; a key that never occurs has an empty row.
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not one row and one column for each key.
     """
     matrix = np.asarray(matrix, dtype=float)
     if matrix.shape != (len(keys), len(keys)):
@@ -227,6 +242,12 @@ def plot_circle_of_fifths(
     -------
     Axes
         A minor key stands beside its relative major, hatched.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many keys as values, one of them is no key, a value is below 0, or `ax`
+        is not polar.
     """
     if isinstance(values, Mapping):
         keys, values = list(values), list(values.values())
@@ -292,6 +313,11 @@ def plot_simplex(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If the samples are not (N, 3), or a row is no point of the simplex.
     """
     samples = np.asarray(samples, dtype=float)
     if samples.ndim != 2 or samples.shape[1] != 3:
@@ -336,6 +362,11 @@ def plot_key_posterior(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If `probs` has not one column for each key, or a key of `truth` is none of them.
     """
     probs = np.asarray(probs, dtype=float)
     if probs.ndim != 2 or probs.shape[1] != len(keys):
@@ -380,6 +411,11 @@ def plot_latents(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If `z` is not (N, 2), with N the length of `colour_by`.
     """
     z, colour_by = np.asarray(z), np.asarray(colour_by)
     if z.ndim != 2 or z.shape[1] != 2 or len(colour_by) != len(z):

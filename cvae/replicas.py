@@ -62,7 +62,21 @@ def _check_cluster(config):
 
 
 def share(arrays, parts, number):
-    """One of so many equal parts of the rows of each array; what is None stays None."""
+    """One of so many equal parts of the rows of each array.
+
+    Parameters
+    ----------
+    arrays : nested tuples of arrays (B, ...)
+        What is None stays None.
+    parts : int
+        Of which B is a multiple.
+    number : int
+        Of the part, from 0.
+
+    Returns
+    -------
+    nested tuples of tensors (B / parts, ...)
+    """
 
     def part(array):
         return None if array is None else tf.stack(tf.split(array, parts))[number]

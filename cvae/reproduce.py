@@ -369,7 +369,23 @@ def _in_key_rows(results):
 
 
 def results(name):
-    """Stored rows of an experiment, one of `NAMES`: list of dict."""
+    """Stored results.
+
+    Parameters
+    ----------
+    name : str
+        Of a file of ``data/results``, without ``.json``.
+
+    Returns
+    -------
+    list of dict
+        Its rows.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or it is not laid out as it should be.
+    """
     with opened_json(data_folder() / "results" / f"{name}.json") as table:
         return [dict(row) for row in table["rows"]]
 
@@ -388,6 +404,11 @@ def summary(experiment, split="test"):
         For each row: its settings, seeds, and (mean, standard deviation) of
         each score that `evaluate` gives: key accuracy by number of steps, statistics of the samples
         by name (``samples``; ``data``: the split's own, a number each), seconds of all seeds.
+
+    Raises
+    ------
+    ValueError
+        See `results`.
     """
     grouped = {}
     for row in results(experiment):

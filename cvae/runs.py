@@ -52,7 +52,7 @@ def model_options(kind):
     Returns
     -------
     dict
-        Name to default, without `name`; `pitches` and `classes` among them.
+        Name to default, without `name`: `pitches` among them, and `classes` if the family has w.
 
     Raises
     ------
@@ -405,7 +405,9 @@ def check_history(history, path):
 
 @contextlib.contextmanager
 def locked(folder):
-    """Keep other trainings out of a folder; ValueError if one is there already."""
+    """Keep other trainings out of a folder; ValueError if it is not there, or one of them is."""
+    if not Path(folder).is_dir():
+        raise ValueError(f"folder: {folder} is not there; `Run.start` makes it")
     with open(Path(folder) / LOCK, "w") as file:
         try:
             if fcntl:

@@ -166,7 +166,8 @@ def fit(model, corpus, config=None, folder=None, resume=False, log_dir=None, pro
     corpus : Corpus
     config : TrainingConfig, optional
     folder : path, optional
-        Of the run: best weights and the state to resume from are written there after each epoch.
+        Of the run, made by `Run.start`: best weights and the state to resume from are written
+        there after each epoch.
     resume : bool
         Go on from `folder`; ends in the same weights as a training that was never interrupted.
     log_dir : path, optional
@@ -190,8 +191,8 @@ def fit(model, corpus, config=None, folder=None, resume=False, log_dir=None, pro
     ------
     ValueError
         If a split is empty, a batch larger than the training split or no multiple of the number of
-        replicas, pitches or classes of model and corpus differ, a file of `folder` is not what it
-        should be, or `log_dir` cannot be written.
+        replicas, pitches or classes of model and corpus differ, `folder` is not there or one of
+        its files not what it should be, or `log_dir` cannot be written.
     TrainingDiverged
         If the loss is not finite.
     ConnectionError
@@ -237,7 +238,18 @@ def retrained(name_or_path, progress=None, **changes):
 
 
 class Trainer:
-    """State of one training: everything that `save_state` writes and `load_state` reads."""
+    """State of one training: everything that `save_state` writes and `load_state` reads.
+
+    Parameters
+    ----------
+    model, corpus, config, folder
+        See `fit`.
+
+    Raises
+    ------
+    ValueError
+        As `fit`, but for what is wrong with its `folder` or `log_dir`.
+    """
 
     def __init__(self, model, corpus, config, folder=None):
         check_match(model, corpus)
@@ -336,7 +348,15 @@ class Trainer:
         return sums[:2] / sums[2]
 
     def run_epoch(self):
-        """Train for an epoch, score it, write it down; a row of the history."""
+        """Train for an epoch, score it, write it down; a row of the history.
+
+        Raises
+        ------
+        TrainingDiverged
+            If the loss or the validation bound is not finite.
+        OSError
+            If the folder cannot be written.
+        """
         bound, loss = self.train_epoch()
         valid = score(self.model, self.valid, self.config.seed, samples=self.config.bound_samples)
         # The last update of the epoch shows in the validation bound only.
@@ -418,7 +438,14 @@ class Trainer:
         save_arrays(self.folder / STATE, state)
 
     def load_state(self):
-        """Go on from the folder; from the beginning if no epoch was finished there."""
+        """Go on from the folder; from the beginning if no epoch was finished there.
+
+        Raises
+        ------
+        ValueError
+            If a file of the folder is missing or not what it should be, or has more epochs than
+            the settings ask for.
+        """
         path = self.folder / STATE
         if not path.exists():
             if (self.folder / WEIGHTS).exists():
@@ -448,7 +475,19 @@ class Trainer:
         self.writer = tf.summary.create_file_writer(str(folder))
 
     def run(self, progress=None):
-        """Train to the end, see `fit`; returns the history."""
+        """Train to the end, see `fit`; returns the history.
+
+        Raises
+        ------
+        ValueError
+            If the folder is not there, or another training is writing there.
+        TrainingDiverged, OSError
+            See `run_epoch`.
+        ConnectionError
+            If another worker is gone.
+        MemoryError
+            If the batches are too large.
+        """
         epochs = self.config.epochs
         bar = progress_bar(show=progress, total=epochs, initial=self.epoch, unit="epoch")
         with locked(self.folder) if self.writes else contextlib.nullcontext(), bar:

@@ -357,11 +357,10 @@ def _title(name, settings):
 
 def _check_is_here(corpus):
     """Raise ValueError if the files of a corpus have not been downloaded."""
-    for name, file in FILES.items():
-        if corpus in (name, f"{name}-c") and not (cache_folder() / file).exists():
-            raise ValueError(
-                f"{corpus}: is not here; the command `cvae corpus fetch {name}` brings it"
-            )
+    if corpus in FILES and not (cache_folder() / FILES[corpus]).exists():
+        raise ValueError(
+            f"{corpus}: is not here; the command `cvae corpus fetch {corpus}` brings it"
+        )
 
 
 def _fill(dropdown, options, index=0):

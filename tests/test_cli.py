@@ -372,6 +372,26 @@ def test_help_shows_every_default(cvae):
         assert "(default:" in option.partition(" --")[0], name
 
 
+def test_fetch_takes_a_corpus_that_is_made_of_another(cvae, monkeypatch):
+    monkeypatch.setattr("cvae.music.downloads.download", lambda *what: [" for ".join(what)])
+    assert cvae("corpus fetch piano-midi-c") == (0, "piano-midi for piano-midi-c\n", "")
+
+
+def test_each_option_of_a_training_has_a_type_and_goes_to_one_place():
+    """The type is that of the default; model and training share nothing but the seed."""
+    from cvae.models import MODELS
+    from cvae.runs import model_options
+    from cvae.training import TrainingConfig
+
+    of_models = {}
+    for kind in MODELS:
+        of_models |= model_options(kind)
+    of_training = vars(TrainingConfig())
+    without_type = {name for name, value in (of_models | of_training).items() if value is None}
+    assert without_type == {"seq_length"}  # which `_add_train` treats apart
+    assert of_models.keys() & of_training.keys() == {"seed"}
+
+
 BAD = {
     "train run2 --model bvae": "bvae",
     "train run2 --corpus nowhere": "nowhere",

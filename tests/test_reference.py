@@ -1,10 +1,22 @@
-"""Links to the reference: which name of the text or of a code cell means which entry.
+"""The reference: what its examples do, and which name of the text or of a cell means which entry.
 
 That every public name has an entry is asked of the built book, in test_browser.py.
 """
 
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
 import pytest
 from api_links import entry_of, imports
+
+import cvae
+from cvae.music import load_corpus
+from cvae.music.midi import write_midi
+
+PAGES = sorted((Path(__file__).parent.parent / "book").glob("reference_*.md"))
 
 ENTRIES = {
     "cvae.music.keys": "module",
@@ -18,6 +30,25 @@ ENTRIES = {
     "cvae.models.ClassifyingVAE.infer_w": "method",
     "cvae.runs.Run.start": "method",
 }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_examples_of_a_page_run_one_after_the_other(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_midi(load_corpus("jsb").test[0].roll, "piece.mid")
+    examples = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    assert examples
+    names = {}
+    for example in examples:
+        exec(example, names)
+    plt.close("all")
+
+
+def test_each_module_says_what_is_public():
+    """But `cvae` itself, which has no more than its version."""
+    modules = [module.name for module in pkgutil.walk_packages(cvae.__path__, "cvae.")]
+    silent = [name for name in modules if not hasattr(importlib.import_module(name), "__all__")]
+    assert len(modules) > 40 and silent == []
 
 
 @pytest.mark.parametrize(

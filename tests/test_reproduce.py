@@ -150,6 +150,13 @@ def test_another_run_in_the_place_is_left_as_it_is(tmp_path):
     assert (tmp_path / WEIGHTS).read_bytes() == (published / WEIGHTS).read_bytes()
 
 
+def test_results_are_those_of_any_file():
+    assert {"bench", "weight-norm"} <= STORED - {*NAMES}
+    assert all(results(name) for name in STORED)
+    with pytest.raises(ValueError, match="nothing.json: no such file"):
+        results("nothing")
+
+
 def test_unknown_experiment():
     with pytest.raises(ValueError, match="must be one of class-weight"):
         reproduce(only="everything")

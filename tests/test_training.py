@@ -696,6 +696,14 @@ def test_a_foreign_state_is_named_in_one_line(change, finished, tmp_path, tiny_c
         fit(Run.untrained(folder).model, tiny_corpus, config(epochs=2), tmp_path, resume=True)
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_that_is_not_there(resume, tmp_path, tiny_corpus):
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(ValueError, match=r"\Afolder: .*nowhere is not there; [^\n]+\Z"):
+        fit(classifying_vae(), tiny_corpus, config(), nowhere, resume)
+    assert not nowhere.exists()
+
+
 def test_without_a_state_resuming_starts_anew(finished, tmp_path, tiny_corpus, eagerly):
     model = Run.untrained(finished[0]).model
     history = fit(model, tiny_corpus, config(epochs=1), tmp_path, resume=True)

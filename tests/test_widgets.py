@@ -8,9 +8,17 @@ import ipywidgets as widgets
 import numpy as np
 import pytest
 
+from cvae.music.corpora import FILES
 from cvae.music.keys import CIRCLE_OF_FIFTHS
 from cvae.music.midi import read_midi
-from cvae.widgets import CLOSED, KeyCircle, ListeningRoom, linked_takes, listening_room
+from cvae.widgets import (
+    CLOSED,
+    KeyCircle,
+    ListeningRoom,
+    _check_is_here,
+    linked_takes,
+    listening_room,
+)
 
 RUNS = ("jsb-cl-vae", "jsb-vae")
 TAKES = {"plain": "<p>a</p>", "with w": {"C": "<p>b</p>", "D": "<p>c</p>"}}
@@ -276,6 +284,13 @@ def test_a_corpus_that_is_missing_says_what_brings_it(monkeypatch, tmp_path):
     assert "`cvae corpus fetch piano-midi`" in said(room) and room.result.value == ""
     room.corpus.value = "jsb"
     assert said(room) == "" and room.piece.options == jsb
+
+
+@pytest.mark.parametrize("corpus", FILES)
+def test_any_corpus_that_is_missing_is_fetched_by_its_own_name(corpus, monkeypatch, tmp_path):
+    monkeypatch.setenv("CVAE_DATA_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match=re.escape(f"`cvae corpus fetch {corpus}`")):
+        _check_is_here(corpus)
 
 
 def test_the_room_is_closed_where_nobody_listens():

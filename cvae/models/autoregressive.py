@@ -8,7 +8,7 @@ import tensorflow_probability as tfp
 from cvae.models.distributions import independent_bernoulli
 from cvae.models.networks import Perceptron, dense, seeds
 
-__all__ = ["MADE", "AutoregressiveBernoulli", "notes"]
+__all__ = ["MADE", "OUTPUTS", "AutoregressiveBernoulli", "notes"]
 
 tfd = tfp.distributions
 
@@ -26,10 +26,13 @@ class MADE(keras.layers.Layer):
 
     Parameters
     ----------
+    name : str
     inputs, hidden, outputs : int
         Length of c, units of either hidden layer, P.
     dropout : float
         Share of the units of either hidden layer that are dropped in training.
+    seed : int
+        Of the first weights and of dropout; with `name`, so that no two layers start alike.
 
     References
     ----------
@@ -140,10 +143,24 @@ class AutoregressiveBernoulli(tfd.Distribution):
 
 
 OUTPUTS = {"bernoulli": Perceptron, "made": MADE}
+"""Networks that make the notes of a step, by the names that the option `output` has for them."""
 
 
 def notes(network, inputs):
-    """p(x | ...) of the notes of a step, of the kind that its network makes. Event (P,)."""
+    """p(x | ...) of the notes of a step, of the kind that its network makes.
+
+    Parameters
+    ----------
+    network : MADE, Perceptron or other layer
+    inputs : float32 (..., I)
+        What it reads.
+
+    Returns
+    -------
+    tfd.Distribution
+        Event (P,), batch (...): `AutoregressiveBernoulli` of a `MADE`, `independent_bernoulli` of
+        any other, whose outputs are log-odds.
+    """
     if isinstance(network, MADE):
         return AutoregressiveBernoulli(network, inputs)
     return independent_bernoulli(network(inputs))

@@ -102,7 +102,9 @@ class LatentModel(Sampler, keras.Model):
         Given x and w the z_t do not depend on each other, nor does the likelihood of x_t on any
         other than its own: p(x_t | x_<t, w) can be estimated step by step.
     certainty : float
-        How sure w is of a given class if `generate` is not told, from 0 to 1.
+        How sure w is of a given class if `generate` is not told, from 0 to 1: 0.35 for
+        `ClassifyingVAE`, 1 for `ClassifyingVAELSTM`. An attribute of the class and no option, so
+        that the settings of a run do not keep it.
     """
 
     classes = 0
@@ -115,20 +117,39 @@ class LatentModel(Sampler, keras.Model):
         """p(w): nothing for a model without classes. Event (K,)."""
         return nothing([])
 
+    def prior_z(self, w, context):
+        """p(z | past, w). w (B, K); event (Z,), batch (B,) or (B, T)."""
+        raise NotImplementedError(f"prior_z: {type(self).__name__} must supply it")
+
+    def likelihood(self, z, w, context):
+        """p(x | z, past, w). z (B, Z) or (B, T, Z), w (B, K); event (P,), batch (B,) or (B, T)."""
+        raise NotImplementedError(f"likelihood: {type(self).__name__} must supply it")
+
     def posterior_w(self, x, mask=None):
         """q(w | x), the classifier. x (B, P) or (B, T, P); event (K,), batch (B,)."""
         return nothing(tf.shape(x)[: -2 if self.sequential else -1])
 
+    def posterior_z(self, x, w, context):
+        """q(z | x, past, w). x (B, P) or (B, T, P), w (B, K); event (Z,), batch (B,) or (B, T)."""
+        raise NotImplementedError(f"posterior_z: {type(self).__name__} must supply it")
+
     def initial_state(self, batch):
-        """State of the memory of a batch of rolls before they begin."""
+        """State of the memory of `batch` rolls before they begin: a list of arrays (B, H)."""
         return []
 
     def context(self, x_prev, w, state):
-        """What the conditionals of each step know of the past: here, the step before."""
+        """What the conditionals of each step know of the past: here, the step before.
+
+        x_prev (B, P) or (B, T, P), w (B, K), `state` as `initial_state` gives it. Its own kind and
+        shape are those that the conditionals and `advance` take.
+        """
         return x_prev
 
     def advance(self, x, z, w, context):
-        """State of the memory after these steps."""
+        """State of the memory after these steps, as `initial_state` gives it.
+
+        x (B, P) or (B, T, P), z (B, Z) or (B, T, Z), w (B, K).
+        """
         return []
 
     def elbo(self, x, x_prev, key, seed, mask=None, state=None, samples=1):

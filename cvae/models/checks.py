@@ -4,6 +4,16 @@ from numbers import Integral, Real
 
 import tensorflow as tf
 
+__all__ = [
+    "MAX_WIDTH",
+    "check_choice",
+    "check_roll",
+    "check_seed",
+    "check_shares",
+    "check_sizes",
+    "check_widths",
+]
+
 
 def check_sizes(**sizes):
     """Raise ValueError for a size that is not a whole number of at least 1, naming it."""

@@ -9,6 +9,8 @@ from cvae.models.distributions import LogisticNormal, check_coordinates, diagona
 from cvae.models.networks import Perceptron
 from cvae.models.vae import VAE
 
+__all__ = ["ClassifyingVAE"]
+
 
 class Classifying(LatentModel):
     """What the Classifying models add to the plain ones: p(w), and q(w | x) from a classifier."""

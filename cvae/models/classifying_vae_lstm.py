@@ -7,6 +7,8 @@ from cvae.models.distributions import LogisticNormal, diagonal_normal
 from cvae.models.networks import dense, seeds
 from cvae.models.vae_lstm import VAELSTM
 
+__all__ = ["ClassifyingVAELSTM"]
+
 
 class ClassifyingVAELSTM(Classifying, VAELSTM):
     """Classifying variational autoencoder of sequences.

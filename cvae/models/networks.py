@@ -5,9 +5,22 @@ import zlib
 import keras
 import tensorflow as tf
 
+__all__ = ["Memory", "Perceptron"]
+
 
 class Perceptron(keras.layers.Layer):
-    """One hidden ReLU layer with dropout: (..., inputs) -> (..., outputs)."""
+    """One hidden ReLU layer with dropout: (..., inputs) -> (..., outputs).
+
+    Parameters
+    ----------
+    name : str
+    inputs, hidden, outputs : int
+        Length of what it reads, units of the hidden layer, length of what it gives.
+    dropout : float
+        Share of the hidden units that are dropped in training.
+    seed : int
+        Of the first weights and of dropout; with `name`, so that no two layers start alike.
+    """
 
     def __init__(self, name, inputs, hidden, outputs, dropout, seed):
         super().__init__(name=name)
@@ -32,6 +45,14 @@ class Memory(keras.layers.Layer):
     """One LSTM layer with dropout of what comes out.
 
     Its state, a list of two arrays (B, hidden), tells what it has read.
+
+    Parameters
+    ----------
+    name : str
+    inputs, hidden : int
+        Length of what it reads at each step, units.
+    dropout, seed
+        As of a `Perceptron`.
     """
 
     def __init__(self, name, inputs, hidden, dropout, seed):

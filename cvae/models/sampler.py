@@ -10,6 +10,8 @@ from cvae.models.autoregressive import AutoregressiveBernoulli
 from cvae.models.checks import check_choice, check_roll, check_seed, check_sizes
 from cvae.models.distributions import independent_bernoulli
 
+__all__ = ["tempered"]
+
 tfd = tfp.distributions
 
 W_FROM = ("mean", "sample", "discrete")
@@ -214,15 +216,37 @@ def tempered(distribution, temperature):
     """A normal or coins with density or probabilities in proportion to ``p ** (1 / temperature)``.
 
     Below 1 draws keep to what is likely, above 1 they stray. Of notes that depend on each other it
-    is each coin by itself, given the notes below it. `distribution` is one that `diagonal_normal`,
-    `standard_normal` or `notes` made.
+    is each coin by itself, given the notes below it.
+
+    Parameters
+    ----------
+    distribution : tfd.Distribution
+        One that `diagonal_normal`, `standard_normal` or `notes` made.
+    temperature : float
+        Above 0.
+
+    Returns
+    -------
+    tfd.Distribution
+        Of the same kind and shapes.
+
+    Raises
+    ------
+    NotImplementedError
+        For any other kind: say here what its power is.
     """
     if isinstance(distribution, tfd.MultivariateNormalDiag):
         scale = distribution.stddev() * temperature**0.5
         return tfd.MultivariateNormalDiag(distribution.mean(), scale)
     if isinstance(distribution, AutoregressiveBernoulli):
         return distribution.copy(temperature=temperature)
-    return independent_bernoulli(distribution.distribution.logits_parameter() / temperature)
+    coins = getattr(distribution, "distribution", None)
+    if isinstance(distribution, tfd.Independent) and isinstance(coins, tfd.Bernoulli):
+        return independent_bernoulli(coins.logits_parameter() / temperature)
+    raise NotImplementedError(
+        f"temperature: not known for a {type(distribution).__name__}; add it to `tempered` in "
+        f"{__name__}"
+    )
 
 
 def _seeds_of_step(seed, t):

@@ -8,6 +8,8 @@ from cvae.models.checks import check_choice, check_shares, check_widths
 from cvae.models.distributions import diagonal_normal, standard_normal
 from cvae.models.networks import Perceptron
 
+__all__ = ["VAE"]
+
 
 class VAE(LatentModel):
     """Variational autoencoder with one normal latent z for each step x.

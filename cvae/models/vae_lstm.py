@@ -10,7 +10,10 @@ from cvae.models.checks import check_choice, check_shares, check_widths
 from cvae.models.distributions import diagonal_normal, standard_normal
 from cvae.models.networks import Memory, Perceptron, dense, seeds
 
+__all__ = ["PRIORS", "VAELSTM"]
+
 PRIORS = ("standard", "lstm")
+"""What the option `prior` of a `VAELSTM` may be."""
 
 
 class Context(NamedTuple):

@@ -3,13 +3,14 @@
 ``cvae.music.midi`` and ``cvae.music.audio`` are imported by name, since they bring in more.
 """
 
-from cvae.music.corpora import Corpus, Song, load_corpus
+from cvae.music.corpora import load_corpus
 from cvae.music.keys import (
     CIRCLE_OF_FIFTHS,
     MAJOR_MINOR,
     PROFILES,
     RELATIVE_MAJORS,
     Key,
+    are_keys,
     fifths_apart,
     modulation_probabilities,
     parse_key,
@@ -28,7 +29,9 @@ from cvae.music.pianoroll import (
     transpose,
     windows,
 )
+from cvae.music.song import SPLITS, Corpus, Song, make_corpus
 from cvae.music.statistics import (
+    copied_share,
     corpus_statistics,
     note_repetition,
     notes_in_common,
@@ -37,6 +40,8 @@ from cvae.music.statistics import (
     pitch_range,
     polyphony,
     scale_consistency,
+    semitone_clash_rate,
+    step_change,
 )
 
 __all__ = [
@@ -47,13 +52,17 @@ __all__ = [
     "PITCHES",
     "PROFILES",
     "RELATIVE_MAJORS",
+    "SPLITS",
     "Corpus",
     "Key",
     "Song",
     "Windows",
+    "are_keys",
+    "copied_share",
     "corpus_statistics",
     "fifths_apart",
     "load_corpus",
+    "make_corpus",
     "modulation_probabilities",
     "note_repetition",
     "notes_in_common",
@@ -69,6 +78,8 @@ __all__ = [
     "roll_to_notes",
     "scale_consistency",
     "scale_mask",
+    "semitone_clash_rate",
+    "step_change",
     "transpose",
     "windows",
 ]

@@ -53,6 +53,7 @@ FILES = {
     "jsb-original": "seed",
     "jsb-bl": "boulanger-lewandowski/JSB_Chorales.mat",
     "piano-midi": FOLDER,
+    "piano-midi-c": FOLDER,
     "jsb+piano-midi": FOLDER,
     "piano-midi-bl": "boulanger-lewandowski/Piano_midi.mat",
 }

@@ -89,7 +89,27 @@ class Corpus:
 
 
 def make_corpus(name: str, songs: Mapping, key_classes: str, **more) -> Corpus:
-    """Corpus of songs by split, labelled with any of the 24 keys."""
+    """Corpus of songs that are labelled with any of the 24 keys.
+
+    Parameters
+    ----------
+    name : str
+    songs : mapping of str -> sequence of Song
+        Songs by split.
+    key_classes : str
+        One of `KEY_CLASSES`, which says what becomes of their keys.
+    **more
+        Of `Corpus`: step, reading, skipped.
+
+    Returns
+    -------
+    Corpus
+
+    Raises
+    ------
+    ValueError
+        If the key of a song is none.
+    """
     named = {
         split: tuple(replace(song, key=key_class(song.key, key_classes)) for song in songs[split])
         for split in SPLITS
@@ -101,6 +121,23 @@ def make_corpus(name: str, songs: Mapping, key_classes: str, **more) -> Corpus:
 
 
 def key_class(key_name: str, key_classes: str = "relative-major") -> str:
-    """Class of a key: its relative major, or its own canonical name."""
+    """Class of a key: its relative major, or its own canonical name.
+
+    Parameters
+    ----------
+    key_name : str
+        Any name that `parse_key` reads.
+    key_classes : str
+        One of `KEY_CLASSES`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If `key_name` is not the name of a key.
+    """
     key = parse_key(key_name)
     return key.relative_major.name if key_classes == "relative-major" else key.name

@@ -89,7 +89,22 @@ def semitone_clash_rate(roll: np.ndarray) -> float:
 
 
 def notes_in_common(roll: np.ndarray, other: np.ndarray) -> float:
-    """Share of the notes of two rolls (T, 88) that sound in both, of those in one or both."""
+    """Share of the notes of two rolls that sound in both, of those in one or both.
+
+    Parameters
+    ----------
+    roll, other : array (T, 88)
+
+    Returns
+    -------
+    float
+        0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If they differ in their number of steps, or are no rolls.
+    """
     roll, other = check_roll(roll), check_roll(other)
     if len(roll) != len(other):
         raise ValueError(f"other: has {len(other)} steps, not {len(roll)}")

@@ -19,7 +19,7 @@ from small import (
     total_log_prob,
 )
 
-from cvae.models import MODELS
+from cvae.models import MODELS, LatentModel
 from cvae.models.autoregressive import MADE
 
 SEED = (1, 2)
@@ -28,6 +28,21 @@ SEED = (1, 2)
 @pytest.fixture(scope="module", params=KINDS)
 def model(request, shaken):
     return shaken(make(request.param))
+
+
+@pytest.mark.parametrize("missing", ["posterior_z", "likelihood", "prior_z"])  # as `elbo` asks
+def test_a_family_that_lacks_a_conditional_is_told_which(missing):
+    whole = make("vae")
+
+    class Half(LatentModel):
+        pass
+
+    for name in ("posterior_z", "likelihood", "prior_z"):
+        if name == missing:
+            break
+        setattr(Half, name, staticmethod(getattr(whole, name)))
+    with pytest.raises(NotImplementedError, match=f"^{missing}: Half must supply it$"):
+        elbo(Half(), batch(whole, 2))
 
 
 def test_bound_is_the_sum_of_its_terms(model):

@@ -5,6 +5,7 @@ from math import erfc
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 from small import KINDS, K, P, before, make, rolls, spread
 
 from cvae.models import VAE, VAELSTM, ClassifyingVAE, ClassifyingVAELSTM
@@ -14,6 +15,8 @@ from cvae.models.distributions import (
     standard_normal,
 )
 from cvae.models.sampler import tempered
+
+tfd = tfp.distributions
 
 Z_FROM = ("prior", "posterior")
 CLASSIFYING = [kind for kind in KINDS if kind.startswith("cl-")]
@@ -405,6 +408,20 @@ def test_tempered_coins_are_the_power_of_their_probabilities(temperature):
     got = tempered(coins, temperature)
     assert got.event_shape == (3,) and got.batch_shape == (2,)
     np.testing.assert_allclose(got.prob(outcomes), power / power.sum(axis=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        tfd.MixtureSameFamily(tfd.Categorical([0.0, 0.0]), tfd.Normal([0.0, 1.0], 1.0)),
+        tfd.Independent(tfd.Normal([0.0, 1.0], 1.0), 1),
+    ],
+    ids=lambda other: type(other).__name__,
+)
+def test_tempered_names_a_kind_that_it_does_not_know(other):
+    kind = type(other).__name__
+    with pytest.raises(NotImplementedError, match=f"not known for a {kind}; add it to `tempered`"):
+        tempered(other, 0.5)
 
 
 def test_tempered_keeps_shapes_and_at_one_everything():

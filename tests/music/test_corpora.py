@@ -9,7 +9,7 @@ import pytest
 from scipy.io import loadmat
 
 from cvae.music import downloads
-from cvae.music.corpora import FILES, SPLITS, load_corpus
+from cvae.music.corpora import CORPORA, FILES, SPLITS, load_corpus
 from cvae.music.keys import parse_key
 from cvae.music.pianoroll import roll_to_notes, transpose
 from cvae.paths import cache_folder, data_folder
@@ -169,13 +169,18 @@ def test_jsb_bl_and_the_pickle_of_the_same_songs():
     assert np.mean([one.key == other.key for one, other in pairs]) > 0.95
 
 
+def test_all_but_the_chorales_that_come_with_the_project_can_be_fetched():
+    assert FILES.keys() == set(CORPORA) - {"jsb", "jsb-c"}
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_absent_and_no_connection(name, tmp_path, monkeypatch):
     nowhere = dict.fromkeys(downloads.SOURCES, "http://127.0.0.1:9")
     monkeypatch.setattr(downloads, "SOURCES", nowhere)
     monkeypatch.setattr(downloads, "RETRIES", 0)
     monkeypatch.setenv("CVAE_DATA_DIR", str(tmp_path))
-    part = name.rpartition("+")[2]  # of a corpus of two parts, that which must be downloaded
+    # Of a corpus of two parts, that which must be downloaded; of one in C, what it is made of.
+    part = name.rpartition("+")[2].removesuffix("-c")
     with pytest.raises(ValueError, match=f"^{part}: .*{FILES[name]}.* .*corpus fetch {part}`"):
         load_corpus(name)
 
