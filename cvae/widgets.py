@@ -15,7 +15,7 @@ import numpy as np
 
 from cvae.models.distributions import between
 from cvae.music.corpora import FILES
-from cvae.music.keys import CIRCLE_OF_FIFTHS, parse_key
+from cvae.music.keys import CIRCLE_OF_FIFTHS, are_keys, parse_key
 from cvae.music.statistics import notes_in_common
 from cvae.paths import cache_folder, data_folder, reason
 from cvae.plots import key_label
@@ -102,9 +102,7 @@ class KeyCircle:
         for hour, key in enumerate(CIRCLE_OF_FIFTHS):
             up, right = np.cos(hour * np.pi / 6), np.sin(hour * np.pi / 6)
             place = round(6 - 6 * up) + 1, round(6 + 6 * right) + 1
-            minor = parse_key(key).transpose(9).name.replace("major", "minor")
-            tip = f"{key_label(key, full=True)} or {key_label(minor, full=True)}"
-            self.buttons[key] = _toggle(key_label(key), tip, *place, 2)
+            self.buttons[key] = _toggle(key_label(key), "", *place, 2)
         for button in self.buttons.values():
             button.observe(self._press, "value")
         self.note = widgets.Label()
@@ -119,11 +117,19 @@ class KeyCircle:
 
     def allow(self, keys):
         """Leave only the keys that a model knows; it knows none if it has no classes."""
+        modes = {parse_key(key).mode for key in keys} if are_keys(keys) else {}
         for key, button in self.buttons.items():
             button.disabled = key not in keys if key else not keys
+            if key:
+                button.tooltip = key_label(key, full=True)
+                if "minor" not in modes:  # the classes are relative majors
+                    minor = parse_key(key).transpose(9)._replace(mode="minor").name
+                    button.tooltip += f" or {key_label(minor, full=True)}"
         if self.buttons[self.key].disabled:
             self.infer.value = True
         self.note.value = "" if keys else "This model has no w: it cannot be asked for a key."
+        if "minor" in modes:
+            self.note.value = "The minor keys that this model knows too are in the list “w to”."
 
     def _press(self, change):
         if change["new"]:

@@ -145,6 +145,12 @@ def test_keys_that_a_model_lacks_cannot_be_pressed():
     assert circle.key is None
     free = [key for key, button in circle.buttons.items() if not button.disabled]
     assert set(free) == {None, "C major", "G major"} and circle.note.value == ""
+    assert circle.buttons["C major"].tooltip == "C major or A minor"
+    circle.allow(["C major", "A minor"])
+    assert circle.buttons["C major"].tooltip == "C major"
+    assert "minor keys" in circle.note.value
+    circle.allow(["Bach", "Ravel"])
+    assert not circle.infer.disabled and circle.note.value == ""
     circle.allow([])
     assert all(button.disabled for button in circle.buttons.values())
     assert "no w" in circle.note.value
