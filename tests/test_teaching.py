@@ -15,7 +15,7 @@ UNITS_A_MINUTE = 95, 125  # of that length, as the page says
 OPENING = ""  # what stands above the first section
 TOLERANCE = 2  # minutes, for rounding and for a chapter that grows a little
 LINK = re.compile(r"\[([^\]]+)\]\((\w+\.ipynb)#([^)]+)\)")
-BESIDE = "## How the schedules count", "## A room without a network"
+BESIDE = "## How the schedules count", "## A class in Colab"
 
 
 def text_of(name):
