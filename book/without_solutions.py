@@ -15,8 +15,10 @@ from execute import BOOK, listed
 
 GATE = re.compile(r"^```\{solution-(start|end)\}.*?^```[^\S\n]*\n?", re.MULTILINE | re.DOTALL)
 SOLUTION = re.compile(r"^```\{solution\}.*?^```[^\S\n]*\n?", re.MULTILINE | re.DOTALL)
-MARKING = "teaching_marking.md"  # says what is right, too
-NO_MARKING = "# Marking the exercises\n\nThis copy of the book has no solutions, and so no guide.\n"
+ANSWER = re.compile(r"^:::\{admonition\} Answer\n.*?^:::\n\n?", re.MULTILINE | re.DOTALL)
+TEACHING = "teaching.md"  # has questions, with answers
+GIVING_AWAY = ("teaching_marking.md", "teaching_misconceptions.md")  # say what is right, too
+EMPTIED = "This copy of the book has no solutions, and so of this page the headings only."
 
 
 def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -45,6 +47,12 @@ def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
+def emptied(text: str) -> str:
+    """Headings of a page, for other pages link to them, and a line that says so."""
+    title, *headings = re.findall("^#.*", text, re.MULTILINE)
+    return "\n\n".join([title, EMPTIED, *headings]) + "\n"
+
+
 def main(folder: Path) -> int:
     """Write the copy into `folder`, which must not be there yet."""
     shutil.copytree(BOOK, folder / BOOK.name)
@@ -58,8 +66,11 @@ def main(folder: Path) -> int:
             except ValueError as error:
                 print(f"{page.name}: {error}", file=sys.stderr)
                 return 2
-        elif page.name == MARKING:
-            copy.write_text(NO_MARKING, encoding="utf-8")
+        elif page.name in GIVING_AWAY:
+            copy.write_text(emptied(page.read_text(encoding="utf-8")), encoding="utf-8")
+        elif page.name == TEACHING:
+            text = ANSWER.sub("", page.read_text(encoding="utf-8"))
+            copy.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -11,10 +11,11 @@ NOTEBOOKS = {page.name: page for page in listed() if page.suffix == ".ipynb"}
 CHAPTERS = {int(name[:2]): name for name in NOTEBOOKS if re.match(r"\d\d_", name)}
 PAGES = {page.stem: page for page in listed() if page.stem.startswith("teaching")}
 WORDS_OF_CODE, WORDS_OF_SOUND = 25, 40  # as the page says
+UNITS_A_MINUTE = 95, 125  # of that length, as the page says
 OPENING = ""  # what stands above the first section
 TOLERANCE = 2  # minutes, for rounding and for a chapter that grows a little
 LINK = re.compile(r"\[([^\]]+)\]\((\w+\.ipynb)#([^)]+)\)")
-BESIDE = "## How the schedules count", "## A room without a network"
+BESIDE = "## How the schedules count", "## A class in Colab"
 
 
 def text_of(name):
@@ -54,8 +55,8 @@ def times(name):
     )
 
 
-def minutes_by_section(name):
-    """A chapter's time to read, shared among its sections by length; not to the exercises."""
+def lengths(name):
+    """Length of each section of a chapter but its exercises."""
     length, section = {}, OPENING
     for cell in cells(name):
         if cell.cell_type == "code":
@@ -67,6 +68,12 @@ def minutes_by_section(name):
                 section = line[3:]
             length[section] = length.get(section, 0) + len(line.split())
     del length["Exercises"]
+    return length
+
+
+def minutes_by_section(name):
+    """A chapter's time to read, shared among its sections by length."""
+    length = lengths(name)
     total = sum(length.values())
     return {title: times(name)[0] * words / total for title, words in length.items()}
 
@@ -111,6 +118,13 @@ def test_minutes_sum_to_what_is_said(title):
         r"sessions of (\d+) minutes,\s(\d+) minutes in class", SCHEDULES[title]
     ).groups()
     assert (set(sums), sum(sums)) == ({int(each)}, int(total))
+
+
+@pytest.mark.parametrize("name", [*CHAPTERS.values(), "training_on_gpu.ipynb"])
+def test_front_matter_gives_a_chapter_the_time_of_its_length(name):
+    fewest, most = UNITS_A_MINUTE
+    assert f"a minute for {fewest} to {most} of these" in text_of("teaching")
+    assert fewest <= sum(lengths(name).values()) / times(name)[0] <= most
 
 
 @with_schedule

@@ -121,9 +121,30 @@ def test_no_label_word_or_picture_of_a_solution_is_left(built):
     assert 0 < sounds["no"] <= sounds["yes"]
 
 
-def test_the_guide_to_marking_is_left_out(tmp_path):
-    without_solutions.main(tmp_path / "copy")
-    assert "Full" not in (tmp_path / "copy/book/teaching_marking.md").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("copy") / "copy"
+    assert without_solutions.main(folder) == 0
+    return folder / "book"
+
+
+@pytest.mark.parametrize("name", ["teaching_marking.md", "teaching_misconceptions.md"])
+def test_of_pages_that_say_what_is_right_the_headings_are_left(copied, name):
+    text, left = ((folder / name).read_text(encoding="utf-8") for folder in (BOOK, copied))
+    paragraphs = [paragraph for paragraph in left.splitlines() if paragraph]
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        paragraph for paragraph in paragraphs if paragraph != without_solutions.EMPTIED
+    ]
+    assert paragraphs[1] == without_solutions.EMPTIED
+
+
+def test_the_five_questions_have_no_answers(copied):
+    text, left = ((folder / "teaching.md").read_text(encoding="utf-8") for folder in (BOOK, copied))
+    answers = re.findall(r"Answer\n:class: dropdown\n(.+?)\n:::", text, re.DOTALL)
+    assert len(answers) == 5
+    lines = {line for answer in answers for line in answer.splitlines()}
+    assert not lines & set(left.splitlines())
+    assert len(left.splitlines()) == len(text.splitlines()) - len(lines) - 4 * len(answers)
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
