@@ -374,7 +374,8 @@ def results(name):
     Parameters
     ----------
     name : str
-        Of a file of ``data/results``, without ``.json``.
+        Of a file of ``data/results`` that holds rows, without ``.json``: those of `NAMES`, and
+        others that have their own commands.
 
     Returns
     -------
