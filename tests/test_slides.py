@@ -231,6 +231,14 @@ def test_each_session_has_its_sections_and_exercises_in_order(site):
         assert list(map(letters, there)) == list(map(letters, expected(session))), name
 
 
+def test_the_guide_says_how_many_slides_a_session_has(site):
+    text = " ".join((BOOK / "teaching.md").read_text(encoding="utf-8").split())
+    said = re.search(r"some (\d+) to (\d+) of them, day 1 of three more than (\d+)", text)
+    day_1, *others = sorted((len(each(read(site, name))) for name in DECKS), reverse=True)
+    found = min(others), max(others), day_1
+    assert found == pytest.approx(tuple(map(int, said.groups())), abs=5)
+
+
 @pytest.mark.parametrize("name", DECKS)
 def test_slides_have_no_solution_and_pictures_have_alt_text(site, solved, name):
     deck = read(site, name)
