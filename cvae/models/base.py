@@ -134,7 +134,7 @@ class LatentModel(Sampler, keras.Model):
         raise NotImplementedError(f"posterior_z: {type(self).__name__} must supply it")
 
     def initial_state(self, batch):
-        """State of the memory of `batch` rolls before they begin: a list of arrays (B, H)."""
+        """State of the memory of `batch` rolls before they begin: nested lists of (B, H)."""
         return []
 
     def context(self, x_prev, w, state):
