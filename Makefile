@@ -43,7 +43,8 @@ test book links execute samples bench: export CUDA_VISIBLE_DEVICES := -1
 test book links execute samples bench: export TF_CPP_MIN_LOG_LEVEL := 3
 
 test: $(READY) ## unit tests, the pages in a browser, then every notebook against its stored outputs
-	$(BIN)/python -m pytest $(NBVAL) -n $(JOBS) --dist loadfile --quiet -rs --durations=20
+	$(BIN)/python -m pytest $(NBVAL) -n $(JOBS) --dist loadfile --no-loadscope-reorder --quiet -rs \
+	  --durations=20
 
 book: $(READY) ## the book from the committed notebooks, in _build/html/index.html (SOLUTIONS=no: without solutions)
 	rm -rf _build

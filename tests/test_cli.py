@@ -297,7 +297,7 @@ def test_a_training_that_cannot_write_says_so_and_goes_on_later(
         return real(*arguments)
 
     monkeypatch.setattr(os, call, failing)
-    status, _, err = cvae("train fault --resume --epochs 4")
+    status, _, err = cvae("train fault --resume --epochs 9")
     assert status == 2 and err.count("\n") == 1
     assert err.startswith("cvae: error: ") and err.endswith(f": {os.strerror(code)}\n")
     assert "runs/fault/" in err.replace(os.sep, "/") and "partial" not in err
@@ -306,7 +306,7 @@ def test_a_training_that_cannot_write_says_so_and_goes_on_later(
         after = {p.name: p.read_bytes() for p in (place / "runs/fault").glob("*.*z*")}
         assert len(before) == 2 and after == before
     monkeypatch.setattr(os, call, real)
-    assert cvae("train fault --resume --epochs 4")[0] == 0
+    assert cvae("train fault --resume --epochs 9")[0] == 0
 
 
 def test_a_run_whose_corpus_is_gone_keeps_what_it_has(cvae, place):
