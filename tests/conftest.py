@@ -1,6 +1,7 @@
 """What several test files share: corpora, weights, the project's own files, the built book."""
 
 import gc
+import pickle
 import re
 import subprocess
 import sys
@@ -102,6 +103,24 @@ def make_tiny_corpus():
         )
 
     return Corpus("tiny", keys, songs(8), songs(3), songs(3))
+
+
+@pytest.fixture(scope="session")
+def tiny_pickle(tiny_corpus):
+    return pickled(tiny_corpus)
+
+
+def pickled(corpus):
+    """The tiny corpus as a pickle laid out as the original's, which writes keys its own way."""
+    from cvae.music import roll_to_notes
+
+    short = {"C major": "C", "E major": "E", "A- major": "A-"}
+    data = {}
+    for split in ("train", "valid", "test"):
+        songs = corpus.split(split)
+        data[split] = [[list(step) for step in roll_to_notes(song.roll)] for song in songs]
+        data[f"{split}_key"] = [short[song.key] for song in songs]
+    return pickle.dumps(data, protocol=2)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import contextlib
 import io
 import json
 import os
-import pickle
 import signal
 import sys
 import tempfile
@@ -16,27 +15,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-from conftest import make_tiny_corpus
+from conftest import make_tiny_corpus, pickled
 
 from cvae.cli import main
-from cvae.music import roll_to_notes
 from cvae.quiet import import_tensorflow
 from cvae.runs import LOCK, SETTINGS, STATE, WEIGHTS
 
 EPOCHS = 8  # from one kill to the next, more or less
 MODEL = "--corpus tiny.pickle --model cl-vae --hidden-dim 4 --hidden-class-dim 4"
 TRAINING = f"{MODEL} --batch-size 48 --transpose 3 --patience 0"
-NAMES = {"C major": "C", "E major": "E", "A- major": "A-"}
-
-
-def write_corpus(path, corpus):
-    """The pickle of a corpus, as the original's code reads it."""
-    data = {}
-    for split in ("train", "valid", "test"):
-        songs = corpus.split(split)
-        data[split] = [[list(step) for step in roll_to_notes(song.roll)] for song in songs]
-        data[f"{split}_key"] = [NAMES[song.key] for song in songs]
-    path.write_bytes(pickle.dumps(data, protocol=2))
 
 
 def start(name, epochs):
@@ -87,8 +74,8 @@ def kill(kills, seed):
 
 
 if __name__ == "__main__":
-    kills, seed = map(int, (sys.argv[1:] + ["50", "0"][len(sys.argv) - 1 :])[:2])
+    kills, seed = map(int, [*sys.argv[1:], 50, 0][:2])
     import_tensorflow()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        write_corpus(Path("tiny.pickle"), make_tiny_corpus())
+        Path("tiny.pickle").write_bytes(pickled(make_tiny_corpus()))
         print(json.dumps(kill(kills, seed)))

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import pickle
 import shutil
 import subprocess
 import sys
@@ -12,23 +11,17 @@ import numpy as np
 import pytest
 
 from cvae.cli import main
-from cvae.music import roll_to_notes
 from cvae.music.midi import read_midi, write_midi
 
-SHORT = {"C major": "C", "E major": "E", "A- major": "A-"}
+KEYS = {"C major", "E major", "A- major"}  # of the tiny corpus
 SMALL = "--hidden_dim 8 --hidden-class-dim 8 --batch-size 16 --epochs 2 --latent-dim 3".split()
 
 
 @pytest.fixture(scope="module")
-def place(tiny_corpus, tmp_path_factory):
+def place(tiny_pickle, tmp_path_factory):
     """A folder with the tiny corpus as the original's pickle, and a trained run."""
     folder = tmp_path_factory.mktemp("cli")
-    data = {}
-    for split in ("train", "valid", "test"):
-        songs = tiny_corpus.split(split)
-        data[split] = [[list(step) for step in roll_to_notes(song.roll)] for song in songs]
-        data[f"{split}_key"] = [SHORT[song.key] for song in songs]
-    (folder / "tiny.pickle").write_bytes(pickle.dumps(data, protocol=2))
+    (folder / "tiny.pickle").write_bytes(tiny_pickle)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         # The original's own spellings.
@@ -137,8 +130,8 @@ def test_key_prints_one_json_object(cvae, piece):
     assert (status, err) == (0, "")
     found = json.loads(out)
     assert list(found) == ["key", "probability", "runners_up", "w", "w_interval"]
-    assert found["key"] in SHORT and 0 < found["probability"] <= 1
-    assert {other["key"] for other in found["runners_up"]} == set(SHORT) - {found["key"]}
+    assert found["key"] in KEYS and 0 < found["probability"] <= 1
+    assert {other["key"] for other in found["runners_up"]} == KEYS - {found["key"]}
     bars = json.loads(cvae(f"key {piece} --model run1 --json --over-time")[1])["bars"]
     assert [bar["bar"] for bar in bars] == [1, 2, 3, 4, 5]
 
@@ -147,7 +140,7 @@ def test_key_in_words(cvae, piece):
     status, out, _ = cvae(f"key {piece} --model run1 --over-time")
     lines = out.splitlines()
     assert status == 0 and len(lines) == 3 + 5
-    assert lines[0].rpartition(" ")[0] in SHORT and lines[1].startswith("then ")
+    assert lines[0].rpartition(" ")[0] in KEYS and lines[1].startswith("then ")
     assert lines[3].startswith("bar    1  ")
 
 
