@@ -84,7 +84,7 @@ def score(model, data, seed, draws=1, samples=1):
 
 
 # Without XLA: a few passes do not pay for its compilation.
-@tf.function
+@tf.function(autograph=False)
 def _terms(model, data, index, longest, seed, samples):
     batch = gather(data, index, longest, model.sequential)
     x, x_prev = tf.cast(batch.x, tf.float32), tf.cast(batch.x_prev, tf.float32)

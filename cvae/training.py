@@ -399,10 +399,11 @@ class Trainer:
             sums += self.strategy.reduce("SUM", one, axis=None)
         return sums
 
+    @tf.autograph.experimental.do_not_convert
     def _train_batch(self, batch, begins, state, seed, kl_weight, w_kl_weight):
         """One update; of several replicas each has its share of the batch."""
         replica = tf.distribute.get_replica_context()
-        size = tf.cast(len(batch.x), tf.float32)
+        size = tf.cast(tf.shape(batch.x)[0], tf.float32)
         steps = size if batch.mask is None else tf.reduce_sum(batch.mask)
         if self.replicas > 1:
             number = replica.replica_id_in_sync_group
