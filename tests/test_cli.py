@@ -79,7 +79,7 @@ def test_the_original_names_the_files_and_the_model_apart(cvae, place):
     assert (place / "d/outfile_0.mid").exists()
 
 
-def test_a_model_of_sequences_is_trained_and_modulates(cvae, place):
+def test_a_model_of_sequences_is_trained_and_modulates(cvae, place, eagerly):
     line = "train seq --model cl-vae-lstm --prior lstm --corpus tiny.pickle --hidden-dim 8"
     assert cvae(f"{line} --seq-length song --batch-size 4 --epochs 1 --clip-norm 1")[0] == 0
     training = json.loads((place / "runs/seq/settings.json").read_text())["training"]
@@ -159,7 +159,7 @@ def test_key_of_what_is_not_there(cvae, piece, line, named):
     assert err.startswith(f"cvae: error: {named}: ") and err.count("\n") == 1
 
 
-def test_resume_goes_on(cvae, place):
+def test_resume_goes_on(cvae, place, eagerly):
     assert cvae("train run1 --resume --epochs 3")[0] == 0
     assert len(np.load(place / "runs/run1/state.npz")["history/epoch"]) == 3
 
@@ -188,7 +188,7 @@ def own_music(place):
     return place
 
 
-def test_own_music_is_trained_on_sampled_and_scored(cvae, own_music, monkeypatch):
+def test_own_music_is_trained_on_sampled_and_scored(cvae, own_music, monkeypatch, eagerly):
     status, _, err = cvae(f"train own --corpus own --key-from analysis {' '.join(SMALL)}")
     assert status == 0
     assert err.splitlines()[0].startswith("skipped broken.mid: not a MIDI file")
@@ -230,7 +230,7 @@ def test_an_excerpt_is_the_music_itself(cvae, own_music):
     assert "12 steps" in cvae("corpus excerpt own -t 11 --skip 2 --sample-dir y")[2]
 
 
-def test_names_may_have_a_dot(cvae, place):
+def test_names_may_have_a_dot(cvae, place, eagerly):
     cvae("sample run1 --run run1 --seed-steps 1 -t 4 -n 2 --sample-dir f --audio none")
     assert (
         cvae("sample x.y --run run1 --seed-steps 1 -t 4 -n 2 --sample-dir f --audio none")[0] == 0
@@ -260,7 +260,7 @@ def test_a_model_whose_classes_are_no_keys(cvae, place):
     assert status == 2 and "not keys" in message and message.count("\n") == 1
 
 
-def test_a_killed_first_epoch_can_be_resumed(cvae, place):
+def test_a_killed_first_epoch_can_be_resumed(cvae, place, eagerly):
     line = "train killed --corpus tiny.pickle --batch-size 8 --epochs 1 --hidden-dim 8"
     assert cvae(line)[0] == 0
     good = (place / "runs/killed/weights.npz").read_bytes()
@@ -271,10 +271,7 @@ def test_a_killed_first_epoch_can_be_resumed(cvae, place):
 
 
 @pytest.mark.parametrize("written", range(4))  # the settings, weights and state, and once more
-@pytest.mark.parametrize(
-    ("call", "code"),
-    [("fsync", errno.ENOSPC), ("fsync", errno.EIO), ("replace", errno.EROFS)],
-)
+@pytest.mark.parametrize(("call", "code"), [("fsync", errno.ENOSPC), ("replace", errno.EROFS)])
 def test_a_training_that_cannot_write_says_so_and_goes_on_later(
     call, code, written, cvae, place, monkeypatch, eagerly
 ):
@@ -290,7 +287,7 @@ def test_a_training_that_cannot_write_says_so_and_goes_on_later(
         return real(*arguments)
 
     monkeypatch.setattr(os, call, failing)
-    status, _, err = cvae("train fault --resume --epochs 9")
+    status, _, err = cvae("train fault --resume --epochs 5")
     assert status == 2 and err.count("\n") == 1
     assert err.startswith("cvae: error: ") and err.endswith(f": {os.strerror(code)}\n")
     assert "runs/fault/" in err.replace(os.sep, "/") and "partial" not in err
@@ -299,7 +296,7 @@ def test_a_training_that_cannot_write_says_so_and_goes_on_later(
         after = {p.name: p.read_bytes() for p in (place / "runs/fault").glob("*.*z*")}
         assert len(before) == 2 and after == before
     monkeypatch.setattr(os, call, real)
-    assert cvae("train fault --resume --epochs 9")[0] == 0
+    assert cvae("train fault --resume --epochs 5")[0] == 0
 
 
 def test_a_run_whose_corpus_is_gone_keeps_what_it_has(cvae, place):
