@@ -78,6 +78,14 @@ def test_readme_quotes_the_stored_results():
     assert set(quoted) <= stored
 
 
+def test_readme_says_how_long_the_trainings_took():
+    runs = [run for name in EXPERIMENTS for run in results(name) if run["split"] == "test"]
+    seconds = [run["seconds"] for run in runs if "seconds" in run]
+    prose = " ".join(README.read_text().split())
+    assert f"{len(seconds)} of its {len(runs)} trainings" in prose
+    assert f"took {sum(seconds) / 3600:.0f} hours" in prose
+
+
 def test_readme_quotes_the_stored_key_inference():
     text, rows = README.read_text(), results("key-inference")
     for corpus in ("jsb-original", "jsb"):
