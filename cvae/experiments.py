@@ -74,7 +74,7 @@ MADE_BELOW_2_MB = MADE | {"hidden_dim": 160, "dropout": 0.3}
 MADE_SONGS = SONGS | {"batch_size": 8, "kl_anneal": 0}
 TIGHTER = SONGS | {"epochs": 200, "batch_size": 8, "bound_samples": 6}
 PIANO = LSTM_BELOW_2_MB | {"dropout": 0.2}
-# Every model on every corpus, each for a minute or two.
+# Every model on every corpus, each for some minutes at most.
 SMALL = {"hidden_dim": 128, "latent_dim": 16}
 TABLE_SONGS = SONGS | {"epochs": 60, "kl_anneal": 10, "any_key": False}
 PIANO_PIECES = PIECES | {"epochs": 40, "seq_length": 64, "kl_anneal": 4, "any_key": False}

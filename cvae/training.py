@@ -181,8 +181,9 @@ def fit(model, corpus, config=None, folder=None, resume=False, log_dir=None, pro
     takes its share of each batch, and all make the same update. What is drawn at random differs
     from a training without replicas: each draws for its own share.
 
-    The programs that XLA compiles for a model stay in memory until the process ends, some 35 MB for
-    a small one. Who trains models by the hundred gives each a process, as `reproduce` does.
+    The programs that XLA compiles for a model stay in memory until the process ends, tens of MB for
+    each (``tests/long_run.py``). Who trains models by the hundred gives each a process, as
+    `reproduce` does.
 
     Returns
     -------
