@@ -83,7 +83,7 @@ def score(model, data, seed, draws=1, samples=1):
     return {name: float(value) for name, value in result.items()}
 
 
-# Without XLA: a few passes do not pay for its compilation.
+# Without XLA: a few passes do not pay for its compilation. Nor is there a loop for AutoGraph.
 @tf.function(autograph=False)
 def _terms(model, data, index, longest, seed, samples):
     batch = gather(data, index, longest, model.sequential)

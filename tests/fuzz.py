@@ -156,8 +156,12 @@ def fuzz(cases, seed, folder):
     return {"cases": counts.total(), "seed": seed, "longest_s": round(longest, 2), **counts}
 
 
-if __name__ == "__main__":
+def main(cases=20_000, seed=0):
+    """Print the counts."""
     musicxml.MAX_SECONDS = SECONDS / 2
-    cases, seed = map(int, [*sys.argv[1:], 20_000, 0][:2])
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(fuzz(cases, seed, Path(folder)), indent=1))
+        print(json.dumps(fuzz(int(cases), int(seed), Path(folder)), indent=1))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -73,9 +73,13 @@ def kill(kills, seed):
     }
 
 
-if __name__ == "__main__":
-    kills, seed = map(int, [*sys.argv[1:], 50, 0][:2])
+def run(kills=50, seed=0):
+    """Print what `kill` found."""
     import_tensorflow()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         Path("tiny.pickle").write_bytes(pickled(make_tiny_corpus()))
-        print(json.dumps(kill(kills, seed)))
+        print(json.dumps(kill(int(kills), int(seed))))
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:])

@@ -60,7 +60,7 @@ def measure(hours, models):
     corpus = load_corpus("jsb")
     with tempfile.TemporaryDirectory() as folder:
         folder, after = Path(folder), []
-        for i in range(int(models)):
+        for i in range(models):
             begun = trainer(corpus, folder / str(i))
             after.append(megabytes())
         room, began, points = ListeningRoom(ROOM, folder / "takes"), time.monotonic(), []
@@ -82,8 +82,12 @@ def measure(hours, models):
     }
 
 
-if __name__ == "__main__":
-    given = sys.argv[1:]
-    found = measure(*map(float, given + ["2", "10"][len(given) :]))
+def main(hours=2, models=10):
+    """Print what `measure` found; the exit status, 1 if memory has risen."""
+    found = measure(float(hours), int(models))
     print(json.dumps(found, indent=2))
-    sys.exit(found["MB at the end"] > 1.05 * found["MB at half-time"])
+    return int(found["MB at the end"] > 1.05 * found["MB at half-time"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
