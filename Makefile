@@ -85,7 +85,7 @@ lock: $(READY) ## requirements.txt from pyproject.toml (UPGRADE=--upgrade for th
 	  --all-extras --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE) \
 	  pyproject.toml --output-file requirements.txt
 
-address: ## the repository's address into _config.yml (URL=https://github.com/OWNER/NAME)
+address: ## the repository's address into _config.yml and the notebooks' first cells (URL=https://github.com/OWNER/NAME)
 	@$(lastword $(PYTHON)) book/address.py "$$URL"
 
 clean: ## remove builds and caches (not .venv)

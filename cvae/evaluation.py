@@ -247,10 +247,11 @@ def continuations(model, corpus, split, samples=500, seed=0, **options):
     Returns
     -------
     bool array (S, 64, P), list of S str, int array (S,)
-        The continuations; the key and the number of the song of each.
+        The continuations; the key of the song of each, and its number in the split.
     """
-    songs, length = _songs_with(SEED_STEPS, corpus, split)
-    chosen = np.random.default_rng(seed).integers(len(songs), size=samples)
+    songs = songs_of(corpus, split)
+    numbers, length = _songs_with(SEED_STEPS, songs)
+    chosen = np.random.default_rng(seed).choice(numbers, size=samples)
     seed_roll = np.stack([songs[i].roll[:length] for i in chosen])
     names = [songs[i].key for i in chosen]
     if model.classes:
@@ -277,16 +278,16 @@ def pieces(corpus, split):
     ValueError
         If the split is unknown or empty.
     """
-    songs, length = _songs_with(STEPS, corpus, split)
-    cut = windows(songs, corpus.keys, length, stride=length)
+    songs = songs_of(corpus, split)
+    numbers, length = _songs_with(STEPS, songs)
+    cut = windows([songs[i] for i in numbers], corpus.keys, length, stride=length)
     return cut.x, [corpus.keys[k] for k in cut.key]
 
 
-def _songs_with(steps, corpus, split):
-    """Songs of at least so many steps, or as many as the longest has; and how many that are."""
-    songs = songs_of(corpus, split)
+def _songs_with(steps, songs):
+    """Numbers of the songs of so many steps, or as many as the longest has; how many they are."""
     length = min(steps, max(len(song.roll) for song in songs))
-    return [song for song in songs if len(song.roll) >= length], length
+    return [i for i, song in enumerate(songs) if len(song.roll) >= length], length
 
 
 def key_accuracy(model, corpus, split, lengths=WINDOW_LENGTHS):

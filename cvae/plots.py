@@ -59,11 +59,16 @@ QUANTITIES = {
     "reconstruction": "reconstruction (nats per step)",
     "kl_z": "KL of z (nats per step)",
     "kl_w": "KL of w (nats per step)",
-    "key_accuracy": "key accuracy (share of steps)",
+    "key_accuracy": "key accuracy (share of examples)",
 }
 
 
 STEP_NAMES = {0.25: "sixteenth note", 0.5: "eighth note", 1.0: "quarter note", 2.0: "half note"}
+
+
+def _step_label(step):
+    length = STEP_NAMES.get(step, f"{step:g} quarter notes")
+    return f"step ({length})"
 
 
 def plot_roll(
@@ -116,8 +121,7 @@ def plot_roll(
         if shaded % 12 in BLACK_KEYS:
             ax.axhspan(shaded - 0.5, shaded + 0.5, color="0.94", linewidth=0, zorder=0)
     ax.set(xlim=(0, max(len(roll), 1)), ylim=(low - 1.5, high + 1.5))
-    length_of_step = STEP_NAMES.get(step, f"{step:g} quarter notes")
-    ax.set_xlabel(f"step ({length_of_step})")
+    ax.set_xlabel(_step_label(step))
     labelled = _labelled_pitches(low, high)
     ax.set_yticks(labelled, [f"{NOTE_NAMES[p % 12]}{p // 12 - 1}" for p in labelled])
     ax.set_ylabel("pitch")
@@ -346,6 +350,7 @@ def plot_key_posterior(
     keys: Sequence[str],
     ax: Axes | None = None,
     truth: Sequence[str] | None = None,
+    step: float = 1.0,
 ) -> Axes:
     """Probability of each key in each step; a dot marks the likeliest.
 
@@ -358,6 +363,8 @@ def plot_key_posterior(
     ax : Axes, optional
     truth : sequence of T key names, optional
         Drawn as a line.
+    step : float
+        Length of a step in quarter notes, for the label.
 
     Returns
     -------
@@ -387,7 +394,7 @@ def plot_key_posterior(
         rows = [[keys[i] for i in order].index(key) for key in truth]
         ax.stairs(rows, np.arange(steps + 1), baseline=None, color="black", lw=2, label="truth")
     ax.set_yticks(range(len(keys)), labels)
-    ax.set(xlabel="step (quarter note)", ylabel="key")
+    ax.set(xlabel=_step_label(step), ylabel="key")
     ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 4, 8, 10], integer=True))
     ax.figure.colorbar(image, ax=ax, label="probability")
     return ax

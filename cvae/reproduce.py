@@ -96,6 +96,8 @@ def reproduce(only=None, folder="runs", quick=False, jobs=1):
     folder = Path(folder) / "quick" if quick else Path(folder)
     target = folder if quick else data_folder()
     names = [only] if only else QUICK if quick else NAMES
+    if quick and only == "samples":
+        names = ["corpora", "samples"]  # trains the models that the samples are drawn from
     plans = {name: _plan(name, folder, target, quick) for name in names}
     written = []
     # A fresh process for each long run: what TensorFlow has compiled stays in memory to the end.

@@ -49,7 +49,8 @@ class TrainingConfig:
         songs. By default 16, the original's. (A model of single steps has 1, and no other.)
     carry_state : bool
         The windows of a model of sequences follow one another through each song, and the memory
-        begins each as it ended the one before; else it begins each window empty.
+        begins each as it ended the one before; else it begins each window empty, as it always does
+        on the validation split.
     batch_size : int
         Examples in a batch. Each epoch leaves out a different remainder of fewer than that (with
         `carry_state`, what is left where the shortest of the batch's rows of songs has ended).
@@ -121,6 +122,10 @@ class TrainingConfig:
                     f"{name}: got {value!r}, must be a whole number of at least {bound}"
                 )
         check_seed(self.seed)
+        for name in ("carry_state", "cosine_decay", "any_key", "any_length"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise ValueError(f"{name}: got {value!r}, must be true or false")
         steps = self.seq_length
         if steps not in (None, SONG) and (not isinstance(steps, Integral) or steps < 1):
             raise ValueError(

@@ -423,6 +423,8 @@ BAD = {
     "sample run1 --seed-file nowhere.mid": "nowhere.mid",
     "sample run1 --key C --infer-key": "not allowed with",
     "sample run1 --key C --seed-steps 2 --certainty 2 --sample-dir e": "certainty",
+    "sample run1 --seed-steps 2 --certainty 1 --sample-dir e": "certainty: got 1.0, needs a key",
+    "sample run1 --seed-steps 2 --key C --w-from sample --sample-dir e": "where no w is inferred",
     "sample run1 --seed-steps 2 --temperature 0 --sample-dir e": "temperature",
     "sample run1 --seed-steps 2 --then-key C --sample-dir e": "then-key",
     "sample run1 --seed-steps 2 --key C --then-key H --sample-dir e": "--then-key: 'H'",

@@ -64,6 +64,40 @@ def test_in_key_compares_each_song_with_itself(tiny_corpus, monkeypatch):
         assert len(row["samples"]) == len(row["plain"]) == 3
 
 
+# README's tables in their order: what their columns hold, experiment and row of each line.
+WITH_MEMORY = [("twins", 2), ("twins", 3), ("storn", 1), ("collapse", 0)]
+WITH_MEMORY += [("twins", row) for row in (4, 5, 6)]
+BEYOND = [("literature", 0), ("tighter", 0), ("made", 0), ("classifying", 1), ("classifying", 0)]
+CLASS_WEIGHTS = [("class-weight", row) for row in (4, 2, 1)]
+TABLES = [
+    (("bound", "1"), [("changes", 0), *CLASS_WEIGHTS, ("twins", 0)]),
+    (("bound", "1"), [("corpora", row) for row in range(4)]),
+    (("bound", "window_bound", "kl_z", "kl_w", "16"), WITH_MEMORY),
+    (("bound", "iw_bound", "mixture_bound", "kl_z"), BEYOND),
+    (("bound", "kl_z", "kl_w", "16"), [("piano", row) for row in range(4)]),
+]
+
+
+def spreads_of(experiment, row, columns):
+    scores = summary(experiment)[row]
+    if not scores["model"].startswith("cl-"):
+        del scores["kl_w"]
+    scores |= scores["key_accuracy"]
+    return [scores[column] for column in columns if column in scores]
+
+
+def test_readme_tables_are_the_stored_results():
+    lengths = ("1", "4", "8", "16", "32", "song")
+    lines = [spreads_of(*line, columns) for columns, table in TABLES for line in table]
+    bounds = [row["bound"] for row in summary("table")]
+    lines += [bounds[model::6] for model in range(6)]
+    lines += [spreads_of("key", row, lengths) for row in range(2)]
+    stored = [[f"{mean:.2f} ± {sd:.2f}" for mean, sd in line] for line in lines]
+    tables = [line for line in README.read_text().splitlines() if line.startswith("|")]
+    quoted = [re.findall(r"\d+\.\d+ ± \d+\.\d+", line) for line in tables]
+    assert [line for line in quoted if line] == stored
+
+
 def test_readme_quotes_the_stored_results():
     text = README.read_text()
     table = text[text.index("## Results") : text.index("## What lies where")]

@@ -125,6 +125,10 @@ def test_the_defaults_are_the_originals():
         ("transpose", 12),
         ("seed", -1),
         ("seed", 2**31),
+        ("carry_state", "false"),
+        ("cosine_decay", 1),
+        ("any_key", None),
+        ("any_length", "yes"),
     ],
 )
 def test_a_bad_setting_is_named_in_one_line(name, value):

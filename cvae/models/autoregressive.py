@@ -32,7 +32,7 @@ class MADE(keras.layers.Layer):
     dropout : float
         Share of the units of either hidden layer that are dropped in training.
     seed : int
-        Of the first weights and of dropout; with `name`, so that no two layers start alike.
+        Of the first weights and of dropout; those of the dependence differ by `name`, too.
 
     References
     ----------

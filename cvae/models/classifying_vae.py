@@ -22,6 +22,7 @@ class Classifying(LatentModel):
         class_dropout=0.0,
         w_log_var_prior=0.0,
         coordinates="isometric",
+        seed=0,
         **plain,
     ):
         check_widths(classes=classes, hidden_class_dim=hidden_class_dim)
@@ -32,8 +33,8 @@ class Classifying(LatentModel):
         if not np.isfinite(w_log_var_prior):
             raise ValueError(f"w_log_var_prior: got {w_log_var_prior}, must be finite")
         # The networks of the plain model depend on K, so it is known before they are built.
-        self.classes = classes
-        super().__init__(**plain)
+        self.classes, self.hidden_class_dim, self.seed = classes, hidden_class_dim, seed
+        super().__init__(seed=seed, **plain)
         self.w_log_var_prior, self.coordinates = w_log_var_prior, coordinates
         self.classifier = Perceptron(
             "classifier",
@@ -41,7 +42,7 @@ class Classifying(LatentModel):
             hidden_class_dim,
             2 * (classes - 1),
             class_dropout,
-            plain.get("seed", 0),
+            seed,
         )
 
     def prior_w(self):

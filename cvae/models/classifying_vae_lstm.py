@@ -38,8 +38,7 @@ class ClassifyingVAELSTM(Classifying, VAELSTM):
 
     def __init__(self, name="classifying_vae_lstm", **options):
         super().__init__(name=name, **options)
-        width, seed = options.get("hidden_class_dim", 88), options.get("seed", 0)
-        own = seeds(seed, "features")[0]
+        width, own = self.hidden_class_dim, seeds(self.seed, "features")[0]
         self.features = dense("features", width, own, activation="relu", inputs=self.pitches)
 
     def posterior_w(self, x, mask=None):

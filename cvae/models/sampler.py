@@ -91,6 +91,13 @@ class Sampler:
             raise ValueError(
                 f"certainty: got {certainty!r}, the model {self.name!r} has no classes"
             )
+        if certainty is not None and key is None and w_from != "discrete":
+            raise ValueError(
+                f"certainty: got {certainty!r}, needs a key, or w_from='discrete' to infer one"
+            )
+        inferred = self.classes and key is None and w is None
+        if w_from != "mean" and not inferred:
+            raise ValueError(f"w_from: got {w_from!r}, where no w is inferred")
         certainty = self.certainty if certainty is None else certainty
         if not isinstance(certainty, Real) or not 0 <= certainty <= 1:
             raise ValueError(f"certainty: got {certainty!r}, must be from 0 to 1")

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from cvae.models.autoregressive import MADE, OUTPUTS, notes
+from cvae.models.autoregressive import OUTPUTS, notes
 from cvae.models.base import LatentModel
 from cvae.models.checks import check_choice, check_shares, check_widths
 from cvae.models.distributions import diagonal_normal, standard_normal
@@ -115,10 +115,10 @@ class VAELSTM(LatentModel):
             self.encoder = Memory("encoder", pitches + classes, hidden_dim, *common)
             self.to_z = dense("to_z", 2 * latent_dim, seeds(seed, "to_z")[0], inputs=hidden_dim)
             self.decoder = Memory("decoder", latent_dim + classes + past, hidden_dim, *common)
-            if output == "made":
-                self.to_x = MADE("to_x", hidden_dim, hidden_dim, pitches, *common)
-            else:
+            if output == "bernoulli":
                 self.to_x = dense("to_x", pitches, seeds(seed, "to_x")[0], inputs=hidden_dim)
+            else:
+                self.to_x = OUTPUTS[output]("to_x", hidden_dim, hidden_dim, pitches, *common)
         else:
             past = hidden_dim if use_x_prev else 0
             self.memory = Memory("memory", pitches + classes, hidden_dim, *common)

@@ -1,8 +1,8 @@
 """Piano rolls: which of the piano's 88 pitches sound in each step.
 
-A roll is a bool array (T, 88): T steps of a quarter note each, column 0 the lowest A of the piano
-(MIDI number 21), column 87 its highest C (108). Nothing is repaired in silence: a note outside that
-range is an error.
+A roll is a bool array (T, 88): T steps, of a quarter note where nothing else is said; column 0 is
+the lowest A of the piano (MIDI number 21), column 87 its highest C (108). Nothing is repaired in
+silence: a note outside that range is an error.
 """
 
 from collections.abc import Sequence

@@ -20,7 +20,8 @@ from small import (
 )
 
 from cvae.models import MODELS, LatentModel
-from cvae.models.autoregressive import MADE
+from cvae.models.autoregressive import MADE, OUTPUTS
+from cvae.models.vae_lstm import PRIORS
 
 SEED = (1, 2)
 
@@ -392,6 +393,18 @@ def test_a_bad_option_of_the_classifier_is_named(family, options, named):
 def test_an_unknown_prior_is_named(family, options):
     with pytest.raises(ValueError, match=r"\Aprior: [^\n]+standard, lstm\Z"):
         family(**options)
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("name", MODELS)
+def test_an_output_of_ones_own_makes_the_notes(name, prior, monkeypatch):
+    class Own(MADE):
+        pass
+
+    monkeypatch.setitem(OUTPUTS, "own", Own)
+    options = {"prior": prior} if name.endswith("lstm") else {}
+    model = MODELS[name](output="own", **options)
+    assert [type(layer) for layer in model._flatten_layers()].count(Own) == 1
 
 
 @pytest.mark.parametrize("family", MODELS.values())

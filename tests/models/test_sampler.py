@@ -504,6 +504,25 @@ def test_a_certainty_that_is_no_share(transparent, certainty, arguments):
         transparent.generate(SEED_ROLL[None], 2, certainty=certainty, **arguments)
 
 
+@pytest.mark.parametrize(
+    ("named", "arguments"),
+    [
+        ("certainty", {"certainty": 1}),
+        ("certainty", {"certainty": 1, "w_from": "sample"}),
+        ("w_from", {"key": 1, "w_from": "sample"}),
+        ("w_from", {"w": np.full(P, 1 / P), "w_from": "discrete"}),
+    ],
+)
+def test_an_argument_without_effect_is_refused(transparent, named, arguments):
+    with pytest.raises(ValueError, match=rf"\A{named}: got [^\n]+\Z"):
+        transparent.generate(SEED_ROLL[None], 2, **arguments)
+
+
+def test_a_model_without_w_infers_none():
+    with pytest.raises(ValueError, match=r"\Aw_from: got 'sample', where no w is inferred\Z"):
+        VAE(pitches=P).generate(SEED_ROLL[None], 2, w_from="sample")
+
+
 def test_w_from_mean_discrete_and_sample(transparent, eagerly):
     size, steps = 2000, 20
     seeds = repeated(SEED_ROLL, size)
