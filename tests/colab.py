@@ -73,7 +73,9 @@ def run(path, folder):
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(content)}}
     try:
-        NotebookClient(notebook, TIMEOUT, kernel_name="colab", resources=resources).execute()
+        NotebookClient(
+            notebook, timeout=TIMEOUT, kernel_name="colab", resources=resources
+        ).execute()
     except CellExecutionError as error:
         return str(error)
     return None

@@ -1,4 +1,4 @@
-"""Several workers: they do what one would, and a run goes on after one was killed."""
+"""Several workers, or devices: they do what one would, and a run goes on after one was killed."""
 
 import json
 import os
@@ -15,7 +15,8 @@ from cvae.replicas import share, strategy
 from cvae.runs import STATE, load_arrays
 
 WORKER = Path(__file__).parent / "worker.py"
-TRAINING = {"epochs": 6, "batch_size": 8, "seq_length": 4, "clip_norm": 1.0, "patience": 0}
+TRAINING = {"epochs": 6, "batch_size": 4, "seq_length": 3, "clip_norm": 1.0, "patience": 0}
+TRAINING |= {"carry_state": True}
 LAUNCH = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
 
@@ -29,7 +30,7 @@ def free_ports(count):
     return ports
 
 
-def train(workers, folder, die_at=None, resume=False):
+def train(workers, folder, die_at=None, resume=False, devices=1):
     """Run so many workers to their end; exit status and last words of each."""
     folder.mkdir(exist_ok=True)
     addresses = [f"localhost:{port}" for port in free_ports(workers)]
@@ -37,6 +38,7 @@ def train(workers, folder, die_at=None, resume=False):
     for number in range(workers):
         settings = {"number": number, "folder": str(folder), "resume": resume}
         settings |= {"training": TRAINING, "die_at": die_at if number else None}
+        settings["devices"] = devices
         command = [sys.executable, WORKER, json.dumps(settings)]
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
         if workers > 1:
@@ -66,14 +68,16 @@ def farthest(a, b):
     return max(np.max(np.abs(a[name] - b[name])) for name in a)
 
 
-def test_two_workers_with_half_batches_end_as_one_with_whole_ones(together, tmp_path):
+def test_two_workers_or_devices_with_half_batches_end_as_one_with_whole_ones(together, tmp_path):
     assert train(1, tmp_path / "one")[0][0] == 0
-    first, second, alone = weights(together), weights(together, 1), weights(tmp_path / "one")
-    assert farthest(first, second) == 0
-    assert farthest(first, alone) < 1e-4
-    states = [load_arrays(folder / STATE) for folder in (together, tmp_path / "one")]
-    np.testing.assert_allclose(*(s["history/valid_bound"] for s in states), rtol=1e-5)
-    np.testing.assert_allclose(*(s["history/train_bound"] for s in states), rtol=1e-5)
+    assert train(1, tmp_path / "mirrored", devices=2)[0][0] == 0
+    assert farthest(weights(together), weights(together, 1)) == 0
+    state = load_arrays(tmp_path / "one" / STATE)
+    for folder in (together, tmp_path / "mirrored"):
+        assert farthest(weights(folder), weights(tmp_path / "one")) < 1e-4
+        for bound in ("history/valid_bound", "history/train_bound"):
+            found = load_arrays(folder / STATE)[bound]
+            np.testing.assert_allclose(found, state[bound], rtol=1e-5)
 
 
 def test_a_run_whose_worker_was_killed_goes_on_from_its_checkpoint(together, tmp_path):

@@ -1,8 +1,9 @@
 """One of several workers that train together: `python tests/worker.py SETTINGS`, in JSON.
 
 Of the environment variable TF_CONFIG, or alone. number: its own; training, folder, resume: of the
-run; die_at: the epoch that it does not survive. Its posterior's noise is tiny, as each worker draws
-noise for its own share of a batch: what is left must be the same however many workers there are.
+run; die_at: the epoch that it does not survive; devices: CPUs to pretend. Its posterior's noise is
+tiny, as each worker draws noise for its own share of a batch: what is left must be the same however
+many workers there are.
 """
 
 import json
@@ -42,7 +43,14 @@ class Mortal(Trainer):
         return super().run_epoch()
 
 
-with strategy("workers" if "TF_CONFIG" in os.environ else "none").scope():
+if given.devices > 1:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    several = [tf.config.LogicalDeviceConfiguration()] * given.devices
+    tf.config.set_logical_device_configuration(cpu, several)
+    chosen = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(given.devices)])
+else:
+    chosen = strategy("workers" if "TF_CONFIG" in os.environ else "none")
+with chosen.scope():
     model = Sure(classes=3, hidden_dim=16, hidden_class_dim=8, prior="lstm", use_x_prev=True)
     config = TrainingConfig(**given.training)
     trainer = Mortal(model, make_tiny_corpus(), config, given.folder)
