@@ -7,6 +7,7 @@ nothing that matters), and the score: the share that is killed, with its 95 % in
 ``pip install cosmic-ray``, which knows what to change.
 """
 
+import contextlib
 import difflib
 import json
 import os
@@ -117,7 +118,10 @@ def main(package, number=200, seed=0):
                 tqdm.write("\n".join(change(*mutant)))
             return not alive
 
-        results = list(tqdm(pool.imap_unordered(killed, found), total=len(found), unit="mutant"))
+        results = []
+        with contextlib.suppress(KeyboardInterrupt):  # what is done by then has a score, too
+            for result in tqdm(pool.imap_unordered(killed, found), total=len(found), unit="mutant"):
+                results.append(result)
     interval = binomtest(sum(results), len(results)).proportion_ci(method="wilson")
     score = {"mutants": len(results), "killed": sum(results), "score": sum(results) / len(results)}
     print(json.dumps(score | {"95 %": [interval.low, interval.high]}, indent=2))
