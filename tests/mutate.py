@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("music", "models")
 JOBS = os.cpu_count()
-LIMIT = 900  # seconds; a mutant may well never end
+LIMIT = 1800  # seconds; a mutant may well never end
 PYTEST = [sys.executable, "-m", "pytest", "-x", "--quiet", "-p", "no:cacheprovider"]
 
 
@@ -77,6 +77,7 @@ def survives(path, mutant, copy):
             for chosen in [*asked, [tests, f"--ignore={own}"]]
         )
     except subprocess.TimeoutExpired:
+        tqdm.write(f"not at an end after {LIMIT} s: {place.relative_to(copy)}")
         return False
     finally:
         shutil.copyfile(path, place)
