@@ -74,7 +74,7 @@ def check_file(path: Path, most: int) -> None:
     """Raise ValueError unless a file is there, is not empty and has at most `most` bytes."""
     try:
         if not path.is_file():
-            raise ValueError(f"{path}: no such file")
+            raise ValueError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
         size = path.stat().st_size
     except OSError as error:  # a folder that is closed to us, a name too long
         raise ValueError(f"{path}: {error.strerror}") from None

@@ -326,11 +326,12 @@ def test_the_speaker_reads_the_notes(browser, site):
     page, _ = opened(browser, (site / "slides/session-2.html").as_uri())
     with page.expect_popup() as popup:
         page.keyboard.press("s")
+    popup.value.set_default_timeout(0)
     notes = popup.value.locator(".speaker-controls-notes .value")
     notes.get_by_text("homework").first.wait_for()
-    page.keyboard.press("Space")
-    page.keyboard.press("Space")
-    page.keyboard.press("Space")
+    for passed in (1, 2, 3):
+        page.keyboard.press("Space")
+        page.wait_for_function("passed => Reveal.getSlidePastCount() === passed", arg=passed)
     notes.get_by_text("Chapter").wait_for()
     popup.value.close()
     page.close()

@@ -92,9 +92,7 @@ class Sampler:
                 f"certainty: got {certainty!r}, the model {self.name!r} has no classes"
             )
         if certainty is not None and key is None and w_from != "discrete":
-            raise ValueError(
-                f"certainty: got {certainty!r}, needs a key, or w_from='discrete' to infer one"
-            )
+            raise ValueError(f"certainty: got {certainty!r}, needs a key, or w_from to be discrete")
         inferred = self.classes and key is None and w is None
         if w_from != "mean" and not inferred:
             raise ValueError(f"w_from: got {w_from!r}, where no w is inferred")

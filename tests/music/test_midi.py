@@ -292,7 +292,7 @@ def test_foreign_files_are_refused(tmp_path, content, message):
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     refuse(tmp_path / "none.mid", "no such file")
-    refuse(tmp_path, "no such file")
+    refuse(tmp_path, "not a file")
 
 
 def save(tmp_path, *messages, **header):
