@@ -6,7 +6,7 @@ epochs. All bounds are upper bounds on the negative log-likelihood, in nats a st
 """
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -122,10 +122,10 @@ class TrainingConfig:
                     f"{name}: got {value!r}, must be a whole number of at least {bound}"
                 )
         check_seed(self.seed)
-        for name in ("carry_state", "cosine_decay", "any_key", "any_length"):
-            value = getattr(self, name)
-            if not isinstance(value, bool):
-                raise ValueError(f"{name}: got {value!r}, must be true or false")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(field.default, bool) and not isinstance(value, bool):
+                raise ValueError(f"{field.name}: got {value!r}, must be true or false")
         steps = self.seq_length
         if steps not in (None, SONG) and (not isinstance(steps, Integral) or steps < 1):
             raise ValueError(

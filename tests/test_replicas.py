@@ -15,8 +15,8 @@ from cvae.replicas import share, strategy
 from cvae.runs import STATE, load_arrays
 
 WORKER = Path(__file__).parent / "worker.py"
-TRAINING = {"epochs": 6, "batch_size": 4, "seq_length": 3, "clip_norm": 1.0, "patience": 0}
-TRAINING |= {"carry_state": True}
+TRAINING = {"epochs": 6, "batch_size": 4, "seq_length": 3, "carry_state": True}
+TRAINING |= {"clip_norm": 1.0, "patience": 0}
 LAUNCH = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
 
@@ -36,9 +36,8 @@ def train(workers, folder, die_at=None, resume=False, devices=1):
     addresses = [f"localhost:{port}" for port in free_ports(workers)]
     processes = []
     for number in range(workers):
-        settings = {"number": number, "folder": str(folder), "resume": resume}
+        settings = {"number": number, "folder": str(folder), "resume": resume, "devices": devices}
         settings |= {"training": TRAINING, "die_at": die_at if number else None}
-        settings["devices"] = devices
         command = [sys.executable, WORKER, json.dumps(settings)]
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
         if workers > 1:
