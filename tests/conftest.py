@@ -123,6 +123,13 @@ def pickled(corpus):
     return pickle.dumps(data, protocol=2)
 
 
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    if plt := sys.modules.get("matplotlib.pyplot"):
+        plt.close("all")
+
+
 @pytest.fixture
 def eagerly():
     """Run compiled functions step by step: for tests of logic, compilation takes too long."""

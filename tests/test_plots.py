@@ -10,12 +10,6 @@ from cvae import plots
 from cvae.music.keys import MAJOR_MINOR, RELATIVE_MAJORS
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 def labels(axis):
     return [label.get_text() for label in axis.get_ticklabels()]
 

@@ -8,7 +8,6 @@ import pkgutil
 import re
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pytest
 from api_links import entry_of, imports
 
@@ -41,7 +40,6 @@ def test_examples_of_a_page_run_one_after_the_other(page, tmp_path, monkeypatch)
     names = {}
     for example in examples:
         exec(example, names)
-    plt.close("all")
 
 
 def test_each_module_says_what_is_public():

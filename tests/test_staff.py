@@ -12,9 +12,7 @@ NATURALS = np.array([0, 2, 4, 5, 7, 9, 11])
 
 @pytest.fixture
 def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
+    return plt.subplots()[1]
 
 
 def dots_and_heads(ax):
