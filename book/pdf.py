@@ -87,7 +87,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 def join(page, address: str, paths: list[str]) -> None:
     """Open, in a browser's page, one page made of those that lie under `address` at `paths`."""
-    page.set_default_timeout(0)  # a slow machine needs minutes for the maths
+    page.set_default_timeout(600_000)  # ms; a slow machine needs minutes for the maths
     page.goto(f"{address}/{SHELL}")
     page.evaluate(JOIN, paths)
     page.add_style_tag(content=STYLE)
