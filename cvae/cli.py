@@ -20,6 +20,8 @@ from cvae.quiet import import_tensorflow
 
 __all__ = ["main"]
 
+MAX_STEPS = 1_000_000  # of all files that a command writes: a gigabyte of draws
+
 
 def main(arguments=None):
     """Run the command; returns the exit status (0, 1 if training diverged, 2 for bad input)."""
@@ -191,11 +193,13 @@ def _songs(corpus, args):
 
 
 def _files(name, args):
-    """Paths of the files of each sample, MIDI first; ValueError if one is there already."""
+    """Paths of each sample, MIDI first; ValueError if too many, or if one is there already."""
     from cvae.music.midi import FASTEST, SLOWEST
 
     if not SLOWEST <= args.bpm <= FASTEST:
         raise ValueError(f"bpm: got {args.bpm}, must be from {SLOWEST} to {FASTEST}")
+    if args.n * args.t > MAX_STEPS:
+        raise ValueError(f"-n: got {args.n} of {args.t} steps, must be at most {MAX_STEPS} in all")
     suffixes = ("mid",) if args.audio == "none" else ("mid", args.audio)
     names = [Path(args.sample_dir) / f"{name}_{i}" for i in range(args.n)]
     files = [[Path(f"{path}.{suffix}") for suffix in suffixes] for path in names]

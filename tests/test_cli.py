@@ -412,6 +412,8 @@ BAD = {
     "sample run1 --key D~major": "C major, E major, A- major",
     "sample run1 -n 0": "n",
     "sample run1 --bpm 0": "bpm",
+    "sample run1 -n 100000000000": "-n",
+    "sample run1 -n 1000 -t 1001": "-n",
     "sample run1 --seed-steps 2 --bpm 5000 --sample-dir e": "bpm",
     "sample run1 --seed-steps 2 --key= --sample-dir e": "key: got an empty value",
     "sample run1 --seed-steps 2 --temperature 1e300 --sample-dir e": "temperature",
