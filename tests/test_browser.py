@@ -272,7 +272,7 @@ def test_light_is_accessible(visit):
 
 
 def test_dark_is_legible(dark):
-    dark.page.locator('html[data-theme="dark"]').wait_for(timeout=5000)  # the theme follows
+    dark.page.locator('html[data-theme="dark"]').wait_for()  # the theme follows
     dark.page.evaluate(THIN_OUT)
     assert dark.axe("color-contrast") == []
 
@@ -346,7 +346,7 @@ def test_names_lead_to_the_reference(browser, address):
     for place in ("p > a:has(code)", ".cell_input pre a"):
         page.goto(address + "book/02_variational_autoencoders.html")
         page.locator(f'article {place}[href^="reference_"]').first.click()
-        page.locator(":target").wait_for(state="attached", timeout=5000)
+        page.locator(":target").wait_for(state="attached")
     page.close()
 
 
