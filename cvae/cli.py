@@ -20,7 +20,7 @@ from cvae.quiet import import_tensorflow
 
 __all__ = ["main"]
 
-MAX_STEPS = 1_000_000  # of all files that a command writes: a gigabyte of draws
+MAX_STEPS = 1_000_000  # of all files that a command writes
 
 
 def main(arguments=None):
@@ -169,11 +169,11 @@ def corpus_excerpt(args):
         if value < least:
             raise ValueError(f"{option}: got {value}, must be at least {least}")
     corpus = load_corpus(args.name, **getattr(args, "options", {}))
+    files = _files(Path(args.name).resolve().stem, args)
     songs = _songs(corpus, args)
     shortest = min(len(song.roll) for song in songs)
     if shortest < args.skip + args.t:
         raise ValueError(f"-t: got {args.t} after {args.skip}, a song has {shortest} steps")
-    files = _files(Path(args.name).resolve().stem, args)
     _report_skipped(corpus)
     rolls = [song.roll[args.skip : args.skip + args.t] for song in songs]
     _write(rolls, files, args.bpm, corpus.step)

@@ -450,6 +450,7 @@ BAD = {
     "corpus excerpt tiny.pickle --skip -1": "--skip",
     "corpus excerpt tiny.pickle -t 2 --skip 2 --seed-key G": "G",
     "corpus excerpt tiny.pickle -t 90": "90",
+    "corpus excerpt tiny.pickle -n 100000000": "-n",
     "train run2 --corpus tiny.pickle --step 1": "step",
     "train run2 --corpus own/piece~3.mid": "all songs of the corpus are in",
     "train run1 --resume --step 1": "step",

@@ -18,7 +18,7 @@ from test_without_solutions import solution_lines
 
 SMALLEST = 20  # px of type, on slides 1280 by 720
 LOWEST = 250  # px of a picture
-PATIENCE = 120_000  # ms; a slow machine needs some for the maths
+PATIENCE = 120_000  # ms; a slow machine needs a minute for the maths
 NOTEBOOKS = {page.name: page for page in listed() if page.suffix == ".ipynb"}
 DECKS = [*(f"session-{n}" for n in range(1, 7)), *(f"day-{n}" for n in range(1, 4))]
 
@@ -301,7 +301,7 @@ def browser():
 def opened(browser, address):
     """A deck in a browser, with a list of what went wrong on the way."""
     page = browser.new_page(viewport={"width": 1280, "height": 720})
-    page.set_default_timeout(PATIENCE)
+    page.context.set_default_timeout(PATIENCE)
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("requestfailed", lambda request: errors.append(request.url))
@@ -327,7 +327,6 @@ def test_the_speaker_reads_the_notes(browser, site):
     page, _ = opened(browser, (site / "slides/session-2.html").as_uri())
     with page.expect_popup() as popup:
         page.keyboard.press("s")
-    popup.value.set_default_timeout(PATIENCE)
     notes = popup.value.locator(".speaker-controls-notes .value")
     notes.get_by_text("homework").first.wait_for()
     # Its small copy of the slide leads the large one back if it is still behind.
