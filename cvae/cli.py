@@ -199,7 +199,9 @@ def _files(name, args):
     if not SLOWEST <= args.bpm <= FASTEST:
         raise ValueError(f"bpm: got {args.bpm}, must be from {SLOWEST} to {FASTEST}")
     if args.n * args.t > MAX_STEPS:
-        raise ValueError(f"-n: got {args.n} of {args.t} steps, must be at most {MAX_STEPS} in all")
+        raise ValueError(
+            f"-n, -t: got {args.n} times {args.t} steps, must be at most {MAX_STEPS} in all"
+        )
     suffixes = ("mid",) if args.audio == "none" else ("mid", args.audio)
     names = [Path(args.sample_dir) / f"{name}_{i}" for i in range(args.n)]
     files = [[Path(f"{path}.{suffix}") for suffix in suffixes] for path in names]

@@ -413,6 +413,7 @@ BAD = {
     "sample run1 -n 0": "n",
     "sample run1 --bpm 0": "bpm",
     "sample run1 -n 100000000000": "-n",
+    "sample run1 -n 2 -t 1000000": "-n, -t: got 2 times 1000000",
     "sample run1 -n 1000 -t 1001": "-n",
     "sample run1 --seed-steps 2 --bpm 5000 --sample-dir e": "bpm",
     "sample run1 --seed-steps 2 --key= --sample-dir e": "key: got an empty value",
