@@ -118,7 +118,8 @@ def _train(args, writes):
         return
     bounds, best = history["valid_bound"], trainer.best_epoch
     best = len(bounds) - 1 if best is None else best
-    print(f"{folder}: {len(bounds)} epochs, validation bound {bounds[best]:.3f} nats a step")
+    which = f"epoch {best + 1} of {len(bounds)}"
+    print(f"{folder}: {which}, validation bound {bounds[best]:.3f} nats a step")
 
 
 def sample(args):
