@@ -273,6 +273,19 @@ def test_importance_weighted_bound_rises_to_the_evidence(toy):
     assert gaps[0] > 1.4 * gaps[1] > 2.8 * gaps[2] > 0  # in the limit they fall like 1 / S
 
 
+def test_each_draw_of_w_has_as_many_of_z_where_the_steps_are_independent(toy):
+    """Elsewhere the draws are of w and z together: as many in all."""
+    draws = []
+
+    def given_w(x, x_prev, w, seed, samples, mask):
+        draws.append(samples)
+        return toy.log_evidence(x, x_prev, w, seed, samples, mask)
+
+    toy.importance_weighted_bound(**toy_data(toy), seed=SEED, samples=3, given_w=given_w)
+    each = 3 if toy.steps_independent or not toy.classes else 1
+    assert draws == [each] * (3 if toy.classes else 1)
+
+
 def test_the_tighter_bound_lies_between_the_elbo_and_the_evidence(toy):
     """Its KL of w is in it, so without classes it is the importance-weighted bound itself."""
     copies = 4000
