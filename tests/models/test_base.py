@@ -21,6 +21,7 @@ from small import (
 
 from cvae.models import MODELS, LatentModel
 from cvae.models.autoregressive import MADE, OUTPUTS
+from cvae.models.base import windows_about
 from cvae.models.vae_lstm import PRIORS
 
 SEED = (1, 2)
@@ -327,6 +328,13 @@ def test_each_step_has_the_posterior_of_the_window_about_it(kind, window):
         alone = model.infer_key(roll[first : first + window])
         # Monte Carlo means from other random numbers: within the error that `mean` documents.
         np.testing.assert_allclose(steps[t], alone.whole, atol=3 * 0.71 / np.sqrt(1000))
+
+
+def test_windows_lie_about_their_steps_and_within_the_roll():
+    for window, starts in ((1, range(6)), (3, [0, 0, 1, 2, 3, 3]), (4, [0, 0, 0, 1, 2, 2])):
+        expected = [list(range(start, start + window)) for start in starts]
+        assert windows_about(6, window).tolist() == expected
+    assert windows_about(2, 9).tolist() == [[0, 1], [0, 1]]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("cl-")])
