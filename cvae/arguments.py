@@ -138,9 +138,13 @@ def parse(arguments, functions, description):
 
 
 def _add_train(p):
+    from cvae.models import MODELS
+    from cvae.runs import model_options
+    from cvae.training import TrainingConfig
+
     p.add_argument("name", help="of the run: a new folder in --model-dir")
     helps = {
-        "model": "vae, cl-vae, vae-lstm or cl-vae-lstm",
+        "model": ", ".join(MODELS),
         "corpus": f"{', '.join(CORPORA)}, or the path of a folder or file of music, or a pickle",
         "key_classes": "relative-major (a minor key goes by its relative major), major-minor, or "
         "all-keys (the same, with a class for each of the 24)",
@@ -163,10 +167,6 @@ def _add_train(p):
         "--log-dir", default=argparse.SUPPRESS, help="write them to a folder in this one"
     )
     p.set_defaults(log_dir=None)
-    from cvae.models import MODELS
-    from cvae.runs import model_options
-    from cvae.training import TrainingConfig
-
     settings = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
     for kind in MODELS:
         settings = model_options(kind) | settings

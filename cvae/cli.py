@@ -26,20 +26,21 @@ MAX_STEPS = 1_000_000  # of all files that a command writes
 def main(arguments=None):
     """Run the command; returns the exit status (0, 1 if training diverged, 2 for bad input)."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    options = {}
     try:
-        if {"train", "sample", "key", "evaluate", "reproduce"} & set(arguments[:1]):
+        if "train" in arguments[:1]:  # its options come from modules that import TensorFlow
             import_tensorflow()
         parsed = parse(arguments, globals(), __doc__.splitlines()[0])
-        _check_not_empty(vars(parsed) | vars(parsed).get("options", {}))
+        options = vars(parsed) | vars(parsed).get("options", {})
+        _check_not_empty(options)
+        if parsed.command in (sample, key, evaluate, reproduce):
+            import_tensorflow()
         return parsed.command(parsed) or 0
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError, MemoryError) as error:
-        what = str(error) or "not enough memory"
-        if isinstance(error, OSError) and error.filename:
-            what = f"{error.filename}: {error.strerror}"
-        print(f"cvae: error: {what}".replace("\n", " "), file=sys.stderr)
+        print(f"cvae: error: {_message(error, options)}", file=sys.stderr)
         return 2
     except FloatingPointError as error:  # training diverged
         print(f"cvae: error: {error}", file=sys.stderr)
@@ -47,6 +48,22 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("cvae: interrupted", file=sys.stderr)
         return 130
+
+
+def _message(error, options):
+    """What was wrong, in one line; an argument goes by its name on the command line."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    what = str(error).replace("\n", " ") or "not enough memory"
+    name, colon, rest = what.partition(": ")
+    return what if options.get(name) is None else _flag(name) + colon + rest
+
+
+def _flag(name):
+    """Name of an argument on the command line."""
+    if name in ("name", "file"):
+        return name.upper()
+    return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
 
 
 def _check_not_empty(options):
@@ -70,6 +87,8 @@ def _train(args, writes):
     from cvae.training import Trainer, TrainingConfig
 
     folder = Path(args.model_dir) / args.name
+    if Path(args.model_dir).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"name: got {args.name!r}, must name a folder within {args.model_dir}")
     given = vars(args).get("options", {})
     of_training = {field.name for field in dataclasses.fields(TrainingConfig)}
     training_options = {name: given[name] for name in given if name in of_training}
@@ -84,7 +103,7 @@ def _train(args, writes):
     if args.resume:
         also = set(given) - {"epochs"} | ({"overwrite"} if args.overwrite else set())
         if also:
-            also = ", ".join(sorted(also))
+            also = ", ".join(map(_flag, sorted(also)))
             raise ValueError(f"--resume: takes all but --epochs from {folder}; got also {also}")
         settings = load_settings(folder)
         try:
@@ -219,7 +238,13 @@ def _write(rolls, files, bpm, step):
     from cvae.music.midi import write_midi
 
     for (midi, *sound), roll in zip(files, rolls, strict=True):
-        midi.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            midi.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"sample_dir: got {str(midi.parent)!r}, must be a folder that can be made: "
+                f"{error.strerror}"
+            ) from None
         write_midi(roll, midi, bpm=bpm, step=step)
         for path in sound:
             write_audio(path, render(roll, bpm=bpm, step=step))
@@ -243,7 +268,7 @@ def key(args):
     low, high = found.w_interval
     print(f"{found.key} {found.probability:.2f}")
     print("then", ", ".join(f"{k} {p:.2f}" for k, p in found.runners_up))
-    print(f"w {found.w:.2f}, 90 % interval {low:.2f} to {high:.2f}")
+    print(f"its weight w: mean {found.w:.2f}, 90 % interval {low:.2f} to {high:.2f}")
     for i, (name, probability) in bars:
         print(f"bar {i:4}  {name:8}  {probability:.2f}")
 

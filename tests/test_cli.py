@@ -141,7 +141,7 @@ def test_key_in_words(cvae, piece):
     lines = out.splitlines()
     assert status == 0 and len(lines) == 3 + 5
     assert lines[0].rpartition(" ")[0] in KEYS and lines[1].startswith("then ")
-    assert lines[3].startswith("bar    1  ")
+    assert lines[2].startswith("its weight w: mean 0.") and lines[3].startswith("bar    1  ")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_key_in_words(cvae, piece):
     [
         ("key nothing.mid --model run1", "nothing.mid"),
         ("key piece.mid --model nobody", "run"),
-        ("key piece.mid --model jsb-vae", "model"),
+        ("key piece.mid --model jsb-vae", "--model"),
         ("key tiny.pickle --model run1", "tiny.pickle"),
     ],
 )
@@ -385,27 +385,27 @@ def test_each_option_of_a_training_has_a_type_and_goes_to_one_place():
 BAD = {
     "train run2 --model bvae": "bvae",
     "train run2 --corpus nowhere": "nowhere",
-    "train run2 --corpus tiny.pickle --latent-dim 0": "latent_dim",
-    "train run2 --corpus tiny.pickle --batch_size -1": "batch_size",
+    "train run2 --corpus tiny.pickle --latent-dim 0": "--latent-dim",
+    "train run2 --corpus tiny.pickle --batch_size -1": "--batch-size",
     "train run2 --corpus tiny.pickle --batch-size many": "many",
     "train run2 --corpus tiny.pickle --optimizer sgdd": "sgdd",
-    "train run2 --corpus tiny.pickle --model vae --class-dropout .1": "class_dropout",
+    "train run2 --corpus tiny.pickle --model vae --class-dropout .1": "--class-dropout",
     "train run2 --corpus tiny.pickle --use-x-prev --predict-next": "predict_next",
     "train run2 --corpus tiny.pickle --pitches 60": "pitches",
     "train run2 --corpus tiny.pickle --batch-size 8 --model-dir tiny.pickle": "tiny.pickle",
     "train run1 --corpus tiny.pickle": "--overwrite or --resume",
-    "train run1 --resume --latent-dim 2": "latent_dim",
+    "train run1 --resume --latent-dim 2": "--latent-dim",
     "train run9 --resume": "run9",
     "train run1 --resume --model vae": "model",
-    "train run1 --overwrite --corpus tiny.pickle --batch-size 8 --log-dir tiny.pickle": "log_dir",
+    "train run1 --overwrite --corpus tiny.pickle --batch-size 8 --log-dir tiny.pickle": "--log-dir",
     "train run2 --corpus tiny.pickle --optimizer adam-wn": "weight-norm.json",
-    "train run2 --corpus tiny.pickle --batch-size 8 --seq_length 16": "seq_length",
+    "train run2 --corpus tiny.pickle --batch-size 8 --seq_length 16": "--seq-length: ",
     "train run2 --corpus tiny.pickle --batch-size 8 --seq-length bar": "bar",
-    "train run2 --corpus tiny.pickle --model vae-lstm --seq-length 0": "seq_length",
+    "train run2 --corpus tiny.pickle --model vae-lstm --seq-length 0": "--seq-length",
     "train run2 --corpus tiny.pickle --model vae-lstm --prior normal": "normal",
     "train run2 --corpus tiny.pickle --model vae --prior lstm": "prior",
     "train run2 --corpus tiny.pickle --model vae-lstm --batch-size 9 --seq-length song": "songs",
-    "train run2 --corpus tiny.pickle --batch-size 8 --any-key": "any_key",
+    "train run2 --corpus tiny.pickle --batch-size 8 --any-key": "--any-key",
     "train ../run2 --corpus tiny.pickle --key-classes minor": "minor",
     "sample run9": "run9",
     "sample run1 --key H": "H",
@@ -442,8 +442,8 @@ BAD = {
     "evaluate run1 --corpus jsb": "keys that the model lacks",
     "evaluate tiny.pickle": "tiny.pickle",
     "corpus info nowhere": "nowhere",
-    "corpus info tiny.pickle --step 1": "not read from MIDI",
-    "corpus info own --step 9": "step: got 9.0, must be from 0.0625 to 4",
+    "corpus info tiny.pickle --step 1": "--step: got 1.0, is for music read from MIDI or MusicXML",
+    "corpus info own --step 9": "--step: got 9.0, must be from 0.0625 to 4",
     "corpus info own --key-from ear": "ear",
     "corpus info own/broken.mid": "broken.mid: not a MIDI file",
     "corpus info runs": "holds no file of music",
@@ -452,9 +452,12 @@ BAD = {
     "corpus excerpt tiny.pickle -t 2 --skip 2 --seed-key G": "G",
     "corpus excerpt tiny.pickle -t 90": "90",
     "corpus excerpt tiny.pickle -n 100000000": "-n",
-    "train run2 --corpus tiny.pickle --step 1": "step",
+    "train run2 --corpus tiny.pickle --step 1": "--step: got 1.0, is for music read from MIDI",
     "train run2 --corpus own/piece~3.mid": "all songs of the corpus are in",
-    "train run1 --resume --step 1": "step",
+    "train run1 --resume --step 1": "got also --step",
+    "train . --corpus tiny.pickle": "NAME: got '.', must name a folder within runs",
+    "sample run1 --seed-steps 4 --sample-dir tiny.pickle": "--sample-dir: got 'tiny.pickle', must",
+    "corpus info runs/run1/settings.json": "a file of music ends in .mid,",
     "corpus build nowhere": "nowhere",
     "reproduce --only everything": "everything",
     "dance": "dance",

@@ -3,8 +3,10 @@
 import json
 import os
 import pickle
+import re
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -30,6 +32,7 @@ from cvae.runs import (
     weights_of,
     write_atomically,
 )
+from cvae.training import TrainingConfig, fit
 
 OPTIONS = {
     "latent_dim": 3,
@@ -114,6 +117,20 @@ FLOATS = ("dropout", "class_dropout", "w_log_var_prior")
 def test_build_model_names_what_is_wrong(kind, options, named):
     with pytest.raises(ValueError, match=rf"\A{named}: [^\n]+\Z"):
         build_model(kind, 3, **options)
+
+
+def test_the_example_of_contributing_is_a_model(tiny_corpus, monkeypatch, eagerly):
+    """It trains, its own network too, and generates."""
+    text = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    known = {}
+    exec(re.search(r"```python\n(from cvae.models .*?)```", text, re.DOTALL)[1], known)
+    monkeypatch.setitem(MODELS, "cl-keyed", known["KeyedVAE"])
+    assert model_options("cl-keyed").items() >= {"prior_dim": 16, "latent_dim": 2}.items()
+    model = build_model("cl-keyed", len(tiny_corpus.keys), prior_dim=3)
+    first = model.prior.output_layer.kernel.numpy()
+    fit(model, tiny_corpus, TrainingConfig(epochs=1, batch_size=8))
+    assert np.all(model.prior.output_layer.kernel.numpy() != first)
+    assert model.generate(tiny_corpus.test[0].roll[None], 4, key=0).shape == (1, 4, 88)
 
 
 # Round trip

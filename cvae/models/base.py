@@ -353,7 +353,7 @@ def total(terms, mask):
 
 
 def log_key(w, key):
-    """Log of the w of the true class; 0 where there are no classes. w (B, K), key (B,) -> (B,)."""
+    """Log w of the true class, 0 without classes: w (B, K), key (B,) -> (B,)."""
     if w.shape[-1] == 0:
         return tf.zeros(tf.shape(w)[:-1])
     return tf.math.log(tf.maximum(tf.gather(w, key, batch_dims=1), np.finfo(np.float32).tiny))

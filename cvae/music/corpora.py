@@ -113,7 +113,7 @@ def load_corpus(
     if given:
         option, value = next(iter(given.items()))
         raise ValueError(
-            f"{option}: got {value!r}, the corpus {name!r} is not read from MIDI files"
+            f"{option}: got {value!r}, is for music read from MIDI or MusicXML, not for {name!r}"
         )
     if name == "jsb":
         return make_corpus(name, _read_jsb(), key_classes)
@@ -250,7 +250,10 @@ def _read_bl(name: str) -> dict[str, list[Song]]:
 
 def _read_pickle(path: Path) -> dict[str, list[Song]]:
     """Songs by split of a pickle laid out as the original's; the keys are as labelled there."""
-    data = load_plain_pickle(path)
+    try:
+        data = load_plain_pickle(path)
+    except ValueError as error:
+        raise ValueError(f"{error} (a file of music ends in {', '.join(SUFFIXES)})") from None
     if not isinstance(data, dict):
         raise ValueError(f"{path}: holds no dict of train, valid and test")
     return {split: _read_split(path, data, split) for split in SPLITS}

@@ -176,6 +176,10 @@ def read_folder(path: Path, reading: Reading) -> tuple[dict[str, list[Song]], li
         raise ValueError(f"corpus: {path} holds no file of music ({', '.join(SUFFIXES)})")
     songs, skipped = read_songs(paths, reading, lambda file: file.relative_to(path).as_posix())
     skipped += closed
+    if not songs:
+        raise ValueError(
+            f"corpus: {path}: none of its {len(skipped)} files can be read; the first: {skipped[0]}"
+        )
     is_split = all((path / split).is_dir() for split in SPLITS)
     result = {split: [] for split in SPLITS}
     for file, song in songs.items():

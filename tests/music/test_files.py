@@ -68,7 +68,7 @@ def test_options_of_reading(folder):
     ):
         with pytest.raises(ValueError, match=message):
             load_corpus(folder, **bad)
-    with pytest.raises(ValueError, match="step: got 1.0, the corpus 'jsb' is not read from MIDI"):
+    with pytest.raises(ValueError, match="step: got 1.0, is for music read from MIDI"):
         load_corpus("jsb", step=1.0)
 
 
@@ -123,11 +123,17 @@ def test_one_file_is_cut_in_time(folder):
 def test_what_makes_no_corpus(folder, tmp_path):
     (tmp_path / "none").mkdir()
     (tmp_path / "few").mkdir()
+    (tmp_path / "spoilt").mkdir()
+    (tmp_path / "spoilt" / "a.mid").write_bytes(b"no")
     write_midi(triads(60), tmp_path / "few" / "a.mid")
     write_midi(triads(60, 2), tmp_path / "two steps.mid", step=0.5)
     for path, message in (
         (tmp_path / "none", "holds no file of music"),
         (tmp_path / "few", "none of the 1 files that could be read falls in "),
+        (
+            tmp_path / "spoilt",
+            "spoilt: none of its 1 files can be read; the first: a.mid: not a MIDI",
+        ),
         (folder / "broken.mid", "^corpus: broken.mid: not a MIDI file"),
         (tmp_path / "two steps.mid", "2 steps are too few"),
         (tmp_path / "absent.mid", "absent.mid: no such file"),
