@@ -36,6 +36,14 @@ def test_jsb():
         assert song.roll[-1].any()
 
 
+def test_what_is_printed_of_a_song_and_a_corpus_is_short():
+    corpus = load_corpus("jsb")
+    song = corpus.test[0]
+    printed = f"Song(key={song.key!r}, title={song.title!r}, source={song.source!r})"
+    assert repr(song) == printed
+    assert repr(corpus) == f"Corpus(name='jsb', keys={corpus.keys!r}, step=1.0, reading={{}})"
+
+
 def test_jsb_in_major_and_minor():
     relative, corpus = load_corpus("jsb"), load_corpus("jsb", "major-minor")
     assert {song.key for song in all_songs(corpus)} == set(corpus.keys)
