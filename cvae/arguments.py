@@ -8,8 +8,9 @@ import sys
 from cvae.experiments import KEY_MODEL
 from cvae.music.corpora import CORPORA, FILES
 from cvae.music.files import KEYS_FROM, Reading
+from cvae.quiet import import_tensorflow
 
-__all__ = ["CHOICES", "READING", "parse"]
+__all__ = ["CHOICES", "READING", "flag", "parse"]
 
 READING = {
     "step": {"type": float, "metavar": "QUARTERS", "help": "steps of so many quarter notes"},
@@ -31,6 +32,13 @@ ORIGINAL_SPELLINGS = {
     "-c": "--seed-key",
     "-i": "--run",
 }
+
+
+def flag(name):
+    """Name of an argument on the command line: ``-n``, ``--seq-length``, ``NAME``."""
+    if name in ("name", "file"):
+        return name.upper()
+    return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -86,6 +94,7 @@ def parse(arguments, functions, description):
 
     p = command("train")
     if "train" in arguments[:1]:  # its options come from modules that import TensorFlow
+        import_tensorflow()
         _add_train(p)
     _add_sample(command("sample"))
     p = command("key")
@@ -150,9 +159,8 @@ def _add_train(p):
         "all-keys (the same, with a class for each of the 24)",
     }
     for name, default in CHOICES.items():
-        flag = f"--{name.replace('_', '-')}"
         text = f"{helps[name]} (default: {default})"
-        p.add_argument(flag, dest=name, action=_Given, default=argparse.SUPPRESS, help=text)
+        p.add_argument(flag(name), dest=name, action=_Given, default=argparse.SUPPRESS, help=text)
     _add_reading(p)
     p.add_argument("--model-dir", default="runs", help="where the runs are")
     p.add_argument("--overwrite", action="store_true", help="replace an existing run")
@@ -181,7 +189,7 @@ def _add_train(p):
         if name == "seq_length":
             how = {"type": lambda text: int(text) if text.isdigit() else text, "metavar": "STEPS"}
         p.add_argument(
-            f"--{name.replace('_', '-')}",
+            flag(name),
             dest=name,
             action=_Given,
             default=argparse.SUPPRESS,
@@ -195,8 +203,7 @@ def _add_reading(p):
         how = how | {
             "help": f"{how['help']} (of MIDI and MusicXML; default: {getattr(Reading(), name)})"
         }
-        flag = f"--{name.replace('_', '-')}"
-        p.add_argument(flag, dest=name, action=_Given, default=argparse.SUPPRESS, **how)
+        p.add_argument(flag(name), dest=name, action=_Given, default=argparse.SUPPRESS, **how)
 
 
 def _parameters(documented):

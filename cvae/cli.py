@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvae.arguments import CHOICES, READING, parse
+from cvae.arguments import CHOICES, READING, flag, parse
 from cvae.music import corpus_statistics, load_corpus, parse_key
 from cvae.music.corpora import FILES, SPLITS
 from cvae.music.files import read_song
@@ -28,8 +28,6 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     options = {}
     try:
-        if "train" in arguments[:1]:  # its options come from modules that import TensorFlow
-            import_tensorflow()
         parsed = parse(arguments, globals(), __doc__.splitlines()[0])
         options = vars(parsed) | vars(parsed).get("options", {})
         _check_not_empty(options)
@@ -53,24 +51,20 @@ def main(arguments=None):
 def _message(error, options):
     """What was wrong, in one line; an argument goes by its name on the command line."""
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    what = str(error).replace("\n", " ") or "not enough memory"
-    name, colon, rest = what.partition(": ")
-    return what if options.get(name) is None else _flag(name) + colon + rest
-
-
-def _flag(name):
-    """Name of an argument on the command line."""
-    if name in ("name", "file"):
-        return name.upper()
-    return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+        what = f"{error.filename}: {error.strerror}"
+    else:
+        what = str(error) or "not enough memory"
+        name, colon, rest = what.partition(": ")
+        if options.get(name) is not None:
+            what = flag(name) + colon + rest
+    return what.replace("\n", " ")
 
 
 def _check_not_empty(options):
     """Raise ValueError for an empty value, as an unset shell variable gives."""
     for name, value in options.items():
         if value == "":
-            raise ValueError(f"{name}: got an empty value")
+            raise ValueError(f"{flag(name)}: got an empty value")
 
 
 def train(args):
@@ -88,7 +82,7 @@ def _train(args, writes):
 
     folder = Path(args.model_dir) / args.name
     if Path(args.model_dir).resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"name: got {args.name!r}, must name a folder within {args.model_dir}")
+        raise ValueError(f"NAME: got {args.name!r}, must name a folder within {args.model_dir}")
     given = vars(args).get("options", {})
     of_training = {field.name for field in dataclasses.fields(TrainingConfig)}
     training_options = {name: given[name] for name in given if name in of_training}
@@ -97,13 +91,13 @@ def _train(args, writes):
     reading = {name: model_options.pop(name) for name in READING if name in model_options}
     if training_options.get("optimizer") == "adam-wn":
         raise ValueError(
-            "optimizer: adam-wn, the original's weight-normalised Adam, was dropped; adam is its "
+            "--optimizer: adam-wn, the original's weight-normalised Adam, was dropped; adam is its "
             "plain form (data/results/weight-norm.json has the difference)"
         )
     if args.resume:
         also = set(given) - {"epochs"} | ({"overwrite"} if args.overwrite else set())
         if also:
-            also = ", ".join(map(_flag, sorted(also)))
+            also = ", ".join(map(flag, sorted(also)))
             raise ValueError(f"--resume: takes all but --epochs from {folder}; got also {also}")
         settings = load_settings(folder)
         try:
@@ -217,7 +211,7 @@ def _files(name, args):
     from cvae.music.midi import FASTEST, SLOWEST
 
     if not SLOWEST <= args.bpm <= FASTEST:
-        raise ValueError(f"bpm: got {args.bpm}, must be from {SLOWEST} to {FASTEST}")
+        raise ValueError(f"--bpm: got {args.bpm}, must be from {SLOWEST} to {FASTEST}")
     if args.n * args.t > MAX_STEPS:
         raise ValueError(
             f"-n, -t: got {args.n} times {args.t} steps, must be at most {MAX_STEPS} in all"
@@ -242,7 +236,7 @@ def _write(rolls, files, bpm, step):
             midi.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(
-                f"sample_dir: got {str(midi.parent)!r}, must be a folder that can be made: "
+                f"--sample-dir: got {str(midi.parent)!r}, must be a folder that can be made: "
                 f"{error.strerror}"
             ) from None
         write_midi(roll, midi, bpm=bpm, step=step)

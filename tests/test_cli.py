@@ -334,12 +334,22 @@ def test_a_run_without_its_state_is_not_trained_anew(cvae, place):
         aside.rename(state)
 
 
-def test_interrupted_while_tensorflow_loads(cvae, monkeypatch):
+@pytest.mark.parametrize("line", ["train run1", "evaluate run1"])
+def test_interrupted_while_tensorflow_loads(cvae, monkeypatch, line):
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cvae.cli.import_tensorflow", interrupt)
-    assert cvae("train run1")[::2] == (130, "cvae: interrupted\n")
+    for module in ("arguments", "cli"):
+        monkeypatch.setattr(f"cvae.{module}.import_tensorflow", interrupt)
+    assert cvae(line)[::2] == (130, "cvae: interrupted\n")
+
+
+def test_a_line_break_in_the_name_of_a_file_makes_no_second_line(cvae, monkeypatch):
+    def missing(*_):
+        raise FileNotFoundError(2, "No such file", "two\nlines")
+
+    monkeypatch.setattr("cvae.cli.load_corpus", missing)
+    assert cvae("corpus info own")[2] == "cvae: error: two lines: No such file\n"
 
 
 def test_only_our_own_words_on_standard_error(place):
